@@ -1,0 +1,1 @@
+"""Let a person step into a running AiiDA workflow."""
