@@ -1,0 +1,24 @@
+"""JupyterLab's settings, the same in the image and in the embedded start.
+
+Found through JUPYTER_CONFIG_PATH. What differs between the two (address, port, folder,
+token) is given on the command line by whoever starts JupyterLab.
+"""
+
+c = get_config()  # noqa: F821  (JupyterLab puts it there)
+
+c.ServerApp.open_browser = False
+# Another port than the one asked for would be printed, but not published.
+c.ServerApp.port_retries = 0
+
+c.LabApp.default_url = "/lab/tree/tutorial"
+
+# Nothing is asked of the outside: a seat also runs where there is no network.
+c.LabApp.news_url = None
+c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
+c.LabApp.extension_manager = "readonly"
+
+# A trash would lie in ~/.local, which is not the tutorial's.
+c.FileContentsManager.delete_to_trash = False
+
+# A reader who pairs a page with an .ipynb is not stopped by two clocks that differ.
+c.JupytextConfiguration.outdated_text_notebook_margin = float("inf")
