@@ -1,0 +1,25 @@
+"""What can go wrong between a question and its answer.
+
+HumanInTheLoopError
+├── InvalidAnswer        the value does not fit the question
+├── NoSuchWorkflow       there is no workflow to ask, or it is not one that asks
+└── Unreachable          no daemon, or nothing of it answers
+"""
+
+__all__ = ["HumanInTheLoopError", "InvalidAnswer", "NoSuchWorkflow", "Unreachable"]
+
+
+class HumanInTheLoopError(Exception):
+    """Base of all errors of this package; its text is one line for a person."""
+
+
+class InvalidAnswer(HumanInTheLoopError, ValueError):
+    """The value does not fit the question."""
+
+
+class NoSuchWorkflow(HumanInTheLoopError, LookupError):
+    """There is no such workflow, or it is not one that asks questions."""
+
+
+class Unreachable(HumanInTheLoopError, ConnectionError):
+    """The daemon is not running, or the workflow does not answer it."""

@@ -1,0 +1,282 @@
+"""What waits for a person: find the open question, answer it, wait for the next."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+import time
+import uuid
+from types import TracebackType
+from typing import Any
+
+import kiwipy
+import psutil
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.engine.daemon.client import get_daemon_client
+from aiida.manage import get_manager
+from aiida.orm import ProcessNode, User, WorkChainNode, load_node
+from plumpy.futures import unwrap_kiwi_future
+from plumpy.process_comms import INTENT_KEY, MessageBuilder
+
+from .exceptions import InvalidAnswer, NoSuchWorkflow, Unreachable
+from .interactive import ANSWER_INTENT, InteractiveWorkChain
+from .mailbox import Letter, Mailbox, now
+from .question import Answer, Verdict
+
+__all__ = ["Conversation", "daemon_runs", "load_workflow"]
+
+# The news of a question comes as a broadcast; this only catches one that got lost.
+_POLL_SECONDS = 3.0
+# A worker answers in milliseconds; one that takes 200 workflows up again needs seconds.
+_REPLY_SECONDS = 10.0
+_RETRY_SECONDS = 0.2
+
+# TimeoutError has several names before Python 3.11.
+_NO_REPLY = (
+    ConnectionError,
+    TimeoutError,
+    concurrent.futures.TimeoutError,
+    kiwipy.TimeoutError,
+    kiwipy.DeliveryFailed,
+)
+
+
+def load_workflow(identifier: int | str | ProcessNode) -> WorkChainNode:
+    """Return the node of a workflow that asks questions.
+
+    :param identifier: PK, UUID (or its beginning), or the node itself.
+    :raises NoSuchWorkflow: if there is none, or if it is of a kind that never asks.
+    """
+    try:
+        node = (
+            identifier
+            if isinstance(identifier, ProcessNode)
+            else load_node(identifier=identifier)
+        )
+    except (NotExistent, MultipleObjectsError, ValueError) as error:
+        raise NoSuchWorkflow(
+            f"There is no workflow {identifier}: `verdi process list -a` shows them."
+        ) from error
+    if not isinstance(node, WorkChainNode) or not _asks(node):
+        kind = getattr(node, "process_label", None) or type(node).__name__
+        raise NoSuchWorkflow(
+            f"{identifier} is a {kind}, which asks no questions: "
+            "`verdi process list -a` shows the workflows."
+        )
+    return node
+
+
+def _asks(node: WorkChainNode) -> bool:
+    try:
+        return issubclass(node.process_class, InteractiveWorkChain)
+    except ValueError:  # the plugin that it came from is not installed here
+        return Mailbox(node).latest() is not None
+
+
+def daemon_runs() -> bool:
+    """Return whether the daemon of the loaded profile is alive."""
+    # The daemon client would take the daemon of another container for dead and delete
+    # its PID file: only look.
+    pid = get_daemon_client().get_daemon_pid()
+    return pid is not None and psutil.pid_exists(pid)
+
+
+class Conversation:
+    """One person's talk with one workflow.
+
+    Use it as a context manager: it listens to the workflow as long as it is open, and
+    so sees the next question as soon as it is asked.
+
+    :param node: the workflow, see `load_workflow`.
+    :param by: email of the person, by default of the profile's user.
+    :param via: the way that the answers come, for the record.
+    """
+
+    def __init__(
+        self, node: WorkChainNode, by: str | None = None, via: str = "python"
+    ) -> None:
+        """Prepare; nothing is sent or listened to yet."""
+        self.node = node
+        self.mailbox = Mailbox(node)
+        user = User.collection.get_default()
+        self._by = by or (user.email if user else None)
+        self._via = via
+        self._news = threading.Event()
+        self._subscribed: str | None = None
+
+    def __enter__(self) -> Conversation:
+        """Listen to what the workflow says."""
+        self._listen()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop listening."""
+        if self._subscribed is not None:
+            communicator = get_manager().get_communicator()
+            communicator.remove_broadcast_subscriber(self._subscribed)
+            communicator.remove_rpc_subscriber(self._subscribed)
+            self._subscribed = None
+
+    # region reading
+
+    def question(self) -> Letter | None:
+        """Return the open question, None where there is none now."""
+        self._refresh()
+        return None if self.node.is_terminated else self.mailbox.open_letter()
+
+    def wait(self, timeout: float | None = None) -> Letter | None:
+        """Return the next open question as soon as there is one.
+
+        :param timeout: seconds, None waits for as long as it takes.
+        :return: None once the workflow has ended.
+        :raises TimeoutError: if there is neither question nor end in that time.
+        :raises Unreachable: if the daemon is not running, so that none can come.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self._news.clear()
+            letter = self.question()
+            if letter is not None or self.node.is_terminated:
+                return letter
+            if not daemon_runs():
+                raise Unreachable(
+                    "The daemon is not running, so the workflow stands still. "
+                    "Start it with `verdi daemon start`."
+                )
+            self._listen()
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError(f"No question within {timeout:g} s.")
+            self._news.wait(_POLL_SECONDS if left is None else min(left, _POLL_SECONDS))
+
+    def _refresh(self) -> None:
+        """End the read transaction: SQLite shows the past for as long as it lasts."""
+        storage: Any = get_manager().get_profile_storage()
+        storage.get_session().commit()
+
+    # endregion
+    # region answering
+
+    def answer(self, value: Any, question: str | None = None) -> Verdict:
+        """Give an answer, and return what became of it.
+
+        :param value: anything that JSON can hold.
+        :param question: id of the question that it is meant for, by default the one
+            that is open now. It never counts for another.
+        :raises InvalidAnswer: if the value is nothing that JSON can hold.
+        """
+        letter = self.question()
+        if self.node.is_terminated:
+            return Verdict("refused", "The workflow has ended.", question)
+        if letter is None and question is None:
+            # Sent without an id it would count for whatever is asked next.
+            return Verdict("refused", "No question is open now.")
+        answer = Answer(
+            value=value,
+            question=question or (letter.id if letter else None),
+            by=self._by,
+            at=now(),
+            via=self._via,
+            key=uuid.uuid4().hex,
+        )
+        text = answer.to_json()
+        deadline = time.monotonic() + _REPLY_SECONDS
+        while daemon_runs():
+            try:
+                reply = self._send({INTENT_KEY: ANSWER_INTENT, "answer": text})
+                return Verdict.from_json(reply)
+            except Unreachable:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(_RETRY_SECONDS)
+        return self._keep(answer)
+
+    def _keep(self, answer: Answer) -> Verdict:
+        """Leave the answer where the process looks when it is next loaded."""
+        letter = self.question()
+        if letter is None or letter.id != answer.question:
+            return Verdict("refused", "No question is open.", answer.question)
+        try:
+            letter.question.judge(answer.value)
+        except InvalidAnswer as error:
+            return Verdict("refused", str(error), letter.id)
+        first = self.mailbox.kept()
+        if first is not None and first.key != answer.key:
+            return Verdict(
+                "refused",
+                f"An answer by {first.by or 'somebody'} is kept already, to be taken "
+                "when the daemon is started.",
+                letter.id,
+            )
+        self.mailbox.keep(answer)
+        if daemon_runs():
+            # The process may have been loaded between the last try and now, and then
+            # nothing makes it look again.
+            try:
+                self._send(MessageBuilder.play())
+            except Unreachable:
+                return Verdict(
+                    "kept",
+                    "The workflow cannot be reached now: your answer is kept, and "
+                    "taken when a worker of the daemon takes the workflow up again.",
+                    letter.id,
+                )
+            return Verdict("kept", "Your answer is handed over.", letter.id)
+        return Verdict(
+            "kept",
+            "The daemon is not running: your answer is kept, and taken when the "
+            "daemon is started (`verdi daemon start`).",
+            letter.id,
+        )
+
+    # endregion
+    # region the broker
+
+    def _send(self, message: dict[str, Any]) -> Any:
+        """Send a message to the process and return its reply.
+
+        :raises Unreachable: if nobody takes it or replies.
+        """
+        try:
+            communicator = get_manager().get_communicator()
+            future = unwrap_kiwi_future(communicator.rpc_send(self.node.pk, message))
+            return future.result(timeout=_REPLY_SECONDS)
+        except _NO_REPLY as error:
+            # The ZeroMQ broker has another address after each start of the daemon.
+            self._subscribed = None
+            get_manager().reset_broker()
+            raise Unreachable(str(error)) from error
+        except kiwipy.RemoteException:
+            raise
+        except Exception as error:
+            # The ZeroMQ communicator says it with a plain Exception and its text.
+            if "Recipient not found" in str(error) or "No handler" in str(error):
+                raise Unreachable(str(error)) from error
+            raise
+
+    def _listen(self) -> None:
+        """Have every broadcast of this workflow wake `wait`."""
+        if self._subscribed is not None or not daemon_runs():
+            return
+        name = f"humanintheloop-{uuid.uuid4().hex}"
+        try:
+            communicator = get_manager().get_communicator()
+            communicator.add_broadcast_subscriber(
+                kiwipy.BroadcastFilter(self._ring, sender=self.node.pk), name
+            )
+            # The ZeroMQ broker of aiida-core 2.9 forwards broadcasts only to clients
+            # that can be called themselves.
+            communicator.add_rpc_subscriber(lambda _communicator, _message: None, name)
+        except _NO_REPLY:
+            return  # the poll in `wait` finds the question, only later
+        self._subscribed = name
+
+    def _ring(self, *_: Any, **__: Any) -> None:
+        self._news.set()
+
+    # endregion

@@ -1,0 +1,113 @@
+"""The guessing game: the smallest workflow that needs a person to go on."""
+
+from __future__ import annotations
+
+import random
+
+from aiida.engine import while_
+from aiida.engine.processes.workchains.workchain import WorkChainSpec
+from aiida.orm import Dict, Int, to_aiida_type
+
+from ..interactive import InteractiveWorkChain
+from ..question import Question
+
+__all__ = ["HumanLoopWorkChain"]
+
+LOWEST, HIGHEST = 1, 100
+
+
+def at_least_one(value: Int | None, _port: object) -> str | None:
+    """Refuse a game in which nobody may guess."""
+    if value is not None and value.value < 1:
+        return f"`max_iters` must be 1 or more, got {value.value}."
+    return None
+
+
+class HumanLoopWorkChain(InteractiveWorkChain):
+    """Pick a number between 1 and 100 and let a person guess it.
+
+    The answers come from outside, so `result` depends on more than the inputs.
+    """
+
+    @classmethod
+    def define(cls, spec: WorkChainSpec) -> None:  # type: ignore[override]
+        """Declare the inputs, the steps and the outputs."""
+        super().define(spec)
+        spec.input(
+            "max_iters",
+            valid_type=Int,
+            default=lambda: Int(20),
+            serializer=to_aiida_type,
+            validator=at_least_one,
+            help="How many guesses there are at most.",
+        )
+        spec.outline(
+            cls.setup,
+            while_(cls.not_finished)(cls.ask_and_pause, cls.process_answer),
+            cls.finish,
+        )
+        spec.output(
+            "result",
+            valid_type=Dict,
+            required=False,
+            help="`message`, and `history`: each `guess` with its `feedback`.",
+        )
+
+    def setup(self) -> None:
+        """Begin with no guess made."""
+        self.ctx.history = []
+        self.ctx.question = f"Guess a number between {LOWEST} and {HIGHEST}."
+        self.report("initialized (target hidden)")
+
+    @property
+    def _target(self) -> int:
+        """The hidden number.
+
+        Made from the node's UUID each time: what a process keeps in its context lies
+        readable in the node's checkpoint, where a player would find it.
+        """
+        return random.Random(self.uuid).randint(LOWEST, HIGHEST)
+
+    def not_finished(self) -> bool:
+        """Go on until the number is found, or the guesses are used up."""
+        return not self._found and len(self.ctx.history) < self.inputs.max_iters.value
+
+    def ask_and_pause(self) -> None:
+        """Ask for a guess."""
+        self.ask(Question.integer(self.ctx.question, LOWEST, HIGHEST))
+
+    def process_answer(self) -> None:
+        """Compare the guess with the hidden number."""
+        guess = self.answer()
+        attempt = len(self.ctx.history) + 1
+        if guess == self._target:
+            feedback, told = "correct", "CORRECT"
+        else:
+            feedback = "higher" if guess < self._target else "lower"
+            told = f"answer is {feedback}"
+            self.ctx.question = f"My number is {feedback} than {guess}. Try again."
+        self.ctx.history.append({"guess": guess, "feedback": feedback})
+        self.report(f"Attempt {attempt}: {guess} — {told}")
+
+    def finish(self) -> None:
+        """Say how it ended."""
+        attempts = len(self.ctx.history)
+        if self._found:
+            guess = self.ctx.history[-1]["guess"]
+            message = f"Found {guess} in {attempts} attempts"
+            last_word = (
+                f"Correct! The number was {guess}. Attempts: {attempts}. Finished!"
+            )
+        else:
+            message = f"Failed after {attempts} attempts"
+            last_word = f"Stopped after {attempts} attempts. (target hidden)"
+            self.report(f"finished without finding the number in {attempts} attempts")
+        self.mailbox.announce(last_word)
+        self.out(
+            "result", Dict({"message": message, "history": self.ctx.history}).store()
+        )
+
+    @property
+    def _found(self) -> bool:
+        history = self.ctx.history
+        return bool(history) and history[-1]["feedback"] == "correct"
