@@ -11,10 +11,12 @@ from typing import Any
 
 import kiwipy
 import psutil
+from aiida.brokers import Broker
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.manage import get_manager
 from aiida.orm import ProcessNode, User, WorkChainNode, load_node
+from aiida.plugins import BrokerFactory
 from plumpy.futures import unwrap_kiwi_future
 from plumpy.process_comms import INTENT_KEY, MessageBuilder
 
@@ -27,8 +29,10 @@ __all__ = ["Conversation", "daemon_runs", "load_workflow"]
 
 # The news of a question comes as a broadcast; this only catches one that got lost.
 _POLL_SECONDS = 3.0
-# A worker answers in milliseconds; one that takes 200 workflows up again needs seconds.
-_REPLY_SECONDS = 10.0
+# A worker answers in milliseconds. One that takes 200 workflows up again needs seconds,
+# and a ZeroMQ broker that was started anew is only found by connecting anew.
+_REPLY_SECONDS = 2.0
+_GIVE_UP_SECONDS = 15.0
 _RETRY_SECONDS = 0.2
 
 # TimeoutError has several names before Python 3.11.
@@ -102,7 +106,8 @@ class Conversation:
         self._by = by or (user.email if user else None)
         self._via = via
         self._news = threading.Event()
-        self._subscribed: str | None = None
+        self._broker: Broker | None = None
+        self._listening = False
 
     def __enter__(self) -> Conversation:
         """Listen to what the workflow says."""
@@ -116,11 +121,14 @@ class Conversation:
         traceback: TracebackType | None,
     ) -> None:
         """Stop listening."""
-        if self._subscribed is not None:
-            communicator = get_manager().get_communicator()
-            communicator.remove_broadcast_subscriber(self._subscribed)
-            communicator.remove_rpc_subscriber(self._subscribed)
-            self._subscribed = None
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection to the broker; the next use opens a new one."""
+        if self._broker is not None:
+            self._broker.close()
+        self._broker = None
+        self._listening = False
 
     # region reading
 
@@ -185,7 +193,7 @@ class Conversation:
             key=uuid.uuid4().hex,
         )
         text = answer.to_json()
-        deadline = time.monotonic() + _REPLY_SECONDS
+        deadline = time.monotonic() + _GIVE_UP_SECONDS
         while daemon_runs():
             try:
                 reply = self._send({INTENT_KEY: ANSWER_INTENT, "answer": text})
@@ -243,13 +251,13 @@ class Conversation:
         :raises Unreachable: if nobody takes it or replies.
         """
         try:
-            communicator = get_manager().get_communicator()
-            future = unwrap_kiwi_future(communicator.rpc_send(self.node.pk, message))
-            return future.result(timeout=_REPLY_SECONDS)
+            future = self._communicator().rpc_send(self.node.pk, message)
+            return unwrap_kiwi_future(future).result(timeout=_REPLY_SECONDS)
+        except kiwipy.UnroutableError as error:
+            raise Unreachable(str(error)) from error
         except _NO_REPLY as error:
             # The ZeroMQ broker has another address after each start of the daemon.
-            self._subscribed = None
-            get_manager().reset_broker()
+            self.close()
             raise Unreachable(str(error)) from error
         except kiwipy.RemoteException:
             raise
@@ -261,20 +269,33 @@ class Conversation:
 
     def _listen(self) -> None:
         """Have every broadcast of this workflow wake `wait`."""
-        if self._subscribed is not None or not daemon_runs():
+        if self._listening or not daemon_runs():
             return
-        name = f"humanintheloop-{uuid.uuid4().hex}"
         try:
-            communicator = get_manager().get_communicator()
+            communicator = self._communicator()
             communicator.add_broadcast_subscriber(
-                kiwipy.BroadcastFilter(self._ring, sender=self.node.pk), name
+                kiwipy.BroadcastFilter(self._ring, sender=self.node.pk)
             )
             # The ZeroMQ broker of aiida-core 2.9 forwards broadcasts only to clients
             # that can be called themselves.
-            communicator.add_rpc_subscriber(lambda _communicator, _message: None, name)
+            communicator.add_rpc_subscriber(lambda _communicator, _message: None)
         except _NO_REPLY:
             return  # the poll in `wait` finds the question, only later
-        self._subscribed = name
+        self._listening = True
+
+    def _communicator(self) -> Any:
+        """Return the connection of this conversation's own.
+
+        AiiDA's shared one cannot be opened anew without breaking the runner that
+        holds it, and has to be after each start of a ZeroMQ broker.
+        """
+        if self._broker is None:
+            profile = get_manager().get_profile()
+            if profile is None or profile.process_control_backend is None:
+                raise Unreachable("The profile has no broker, so nothing can be asked.")
+            broker_class = BrokerFactory(profile.process_control_backend)
+            self._broker = broker_class(profile)
+        return self._broker.get_communicator()
 
     def _ring(self, *_: Any, **__: Any) -> None:
         self._news.set()

@@ -1,0 +1,1 @@
+"""Tests; they mirror src, and scripts, container and tutorial."""

@@ -1,0 +1,146 @@
+"""A profile and a daemon of the test session's own: embedded, real, thrown away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from aiida.orm import WorkChainNode
+
+REPOSITORY = Path(__file__).parent.parent
+PATIENCE_SECONDS = 60.0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Point AiiDA to an empty folder before anything imports it."""
+    # Short, and not below pytest's own folder: socket paths end at 107 characters.
+    config.stash[folder] = Path(tempfile.mkdtemp(prefix="hitl-"))
+    os.environ["AIIDA_PATH"] = str(config.stash[folder])
+    # `verdi` and `python` of this environment, for everything that a test starts.
+    os.environ["PATH"] = (
+        f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
+    (config.stash[folder] / ".aiida").mkdir()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(config.stash[folder], ignore_errors=True)
+
+
+folder = pytest.StashKey[Path]()
+
+
+def wait_until(
+    holds: Callable[[], bool], what: str, timeout: float = PATIENCE_SECONDS
+) -> None:
+    """Wait for a condition, never for a time."""
+    deadline = time.monotonic() + timeout
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
+        time.sleep(0.02)
+
+
+def verdi(*arguments: str) -> str:
+    """Run `verdi` as a person would, and return what it printed."""
+    done = subprocess.run(
+        ["verdi", *arguments], text=True, capture_output=True, timeout=PATIENCE_SECONDS
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, f"verdi {' '.join(arguments)}: {output}"
+    return output
+
+
+@pytest.fixture(scope="session")
+def profile() -> str:
+    """Return the name of a loaded SQLite + ZeroMQ profile that `verdi presto` made."""
+    verdi("presto", "--use-zeromq", "-p", "test", "--non-interactive")
+    from aiida import load_profile
+
+    return load_profile("test").name
+
+
+@pytest.fixture(scope="session")
+def _daemon_of_the_session(profile: str) -> Iterator[None]:
+    yield
+    verdi("daemon", "stop")
+    from aiida.manage import get_manager
+
+    get_manager().unload_profile()
+
+
+@pytest.fixture
+def daemon(_daemon_of_the_session: None) -> None:
+    """Have the daemon running, also where the test before stopped it."""
+    have_daemon()
+
+
+@pytest.fixture
+def submit_game(daemon: None) -> Iterator[Callable[..., WorkChainNode]]:
+    """Return a function that submits a game; what is left of it is killed."""
+    from aiida.engine import submit
+    from aiida.engine.processes.control import kill_processes
+
+    from aiida_humanintheloop import HumanLoopWorkChain
+
+    nodes: list[WorkChainNode] = []
+
+    def submit_one(max_iters: int = 10) -> WorkChainNode:
+        nodes.append(submit(HumanLoopWorkChain, max_iters=max_iters))
+        return nodes[-1]
+
+    yield submit_one
+    unfinished = [node for node in nodes if not node.is_terminated]
+    if unfinished:
+        have_daemon()
+        kill_processes(unfinished)
+
+
+@pytest.fixture
+def game(submit_game: Callable[..., WorkChainNode]) -> WorkChainNode:
+    """Return a game that waits for its first guess."""
+    node = submit_game()
+    wait_until(lambda: paused(node), f"{node.pk} asks its first question")
+    return node
+
+
+def paused(node: WorkChainNode) -> bool:
+    """Return whether the workflow is paused, as the database has it now."""
+    refresh()
+    return node.paused
+
+
+def refresh() -> None:
+    """End the read transaction, so that SQLite shows what the daemon wrote."""
+    from aiida.manage import get_manager
+
+    get_manager().get_profile_storage().get_session().commit()
+
+
+def have_daemon() -> None:
+    """Start the daemon if a test stopped it, and connect to it."""
+    from aiida.engine.daemon.client import get_daemon_client
+    from aiida.manage import get_manager
+
+    if not get_daemon_client().is_daemon_running:
+        verdi("daemon", "start")
+    # AiiDA's own connection does not find a ZeroMQ broker that was started anew.
+    get_manager().reset_broker()
+    get_manager().reset_runner()
+
+
+def target_of(node: WorkChainNode) -> int:
+    """Return the hidden number, for a test that must hit or miss it."""
+    import random
+
+    return random.Random(node.uuid).randint(1, 100)

@@ -1,0 +1,214 @@
+"""The process is the only judge, and loses no answer, whoever is killed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+import psutil
+import pytest
+from aiida.engine.daemon.client import get_daemon_client
+from aiida.engine.processes.control import pause_processes, play_processes
+from aiida.manage import get_manager
+from aiida.orm import WorkChainNode
+
+from aiida_humanintheloop import Verdict
+from aiida_humanintheloop.inbox import Conversation
+from tests.conftest import paused, refresh, target_of, verdi, wait_until
+
+
+def a_wrong_guess(node: WorkChainNode) -> int:
+    """Return a guess that does not end the game."""
+    return target_of(node) % 100 + 1
+
+
+def ask_count(node: WorkChainNode) -> int:
+    """Return how many questions the game has asked."""
+    refresh()
+    return len(Conversation(node).mailbox.letters())
+
+
+def test_an_accepted_answer_leads_to_the_next_question(game: WorkChainNode) -> None:
+    """The verdict names the value as the workflow took it."""
+    guess = a_wrong_guess(game)
+    with Conversation(game, by="ada@example.org", via="test") as talk:
+        first = talk.wait(30)
+        verdict = talk.answer(str(guess), first.id)
+        assert verdict.accepted
+        assert verdict.value == guess
+        second = talk.wait(30)
+    assert (first.id, second.id) == ("1", "2")
+    answer = talk.mailbox.letters()[0].answer
+    assert (answer.value, answer.by, answer.via) == (guess, "ada@example.org", "test")
+
+
+def test_the_second_of_two_answers_is_told_who_was_first(game: WorkChainNode) -> None:
+    """An answer counts for the question that it was meant for, never for the next."""
+    guess = a_wrong_guess(game)
+    with Conversation(game, by="ada@example.org") as talk:
+        first = talk.wait(30)
+        talk.answer(guess, first.id)
+        talk.wait(30)
+    with Conversation(game, by="bob@example.org") as talk:
+        late = talk.answer(50, first.id)
+        assert late.outcome == "refused"
+        assert f"already answered with {guess} by ada@example.org at 20" in late.reason
+        assert talk.question().id == "2"
+    assert ask_count(game) == 2
+
+
+def test_of_simultaneous_answers_exactly_one_is_accepted(game: WorkChainNode) -> None:
+    """Ten people at once: one is first, nine are told so, one attempt is made."""
+    guess = a_wrong_guess(game)
+    with Conversation(game) as talk:
+        letter = talk.wait(30)
+        # Straight to the broker: one database session is not for many threads.
+        from aiida_humanintheloop import Answer
+        from aiida_humanintheloop.interactive import ANSWER_INTENT
+
+        verdicts: list[Verdict] = []
+
+        def answer(person: int) -> None:
+            note = Answer(guess, letter.id, by=f"p{person}", key=str(person))
+            reply = talk._send({"intent": ANSWER_INTENT, "answer": note.to_json()})
+            verdicts.append(Verdict.from_json(reply))
+
+        people = [threading.Thread(target=answer, args=(n,)) for n in range(10)]
+        for person in people:
+            person.start()
+        for person in people:
+            person.join()
+        talk.wait(30)
+    accepted = [verdict for verdict in verdicts if verdict.accepted]
+    refused = [verdict for verdict in verdicts if not verdict.accepted]
+    assert (len(accepted), len(refused)) == (1, 9)
+    assert all("already answered" in verdict.reason for verdict in refused)
+    assert ask_count(game) == 2
+
+
+def test_the_same_answer_delivered_twice_counts_once(game: WorkChainNode) -> None:
+    """A sender whose reply got lost sends again, and is not told "too late"."""
+    from aiida_humanintheloop import Answer
+    from aiida_humanintheloop.interactive import ANSWER_INTENT
+
+    with Conversation(game) as talk:
+        note = Answer(a_wrong_guess(game), talk.wait(30).id, key="once")
+        message = {"intent": ANSWER_INTENT, "answer": note.to_json()}
+        replies = [Verdict.from_json(talk._send(message)) for _ in range(2)]
+        assert [reply.outcome for reply in replies] == ["accepted", "accepted"]
+        assert talk.wait(30).id == "2"
+    assert ask_count(game) == 2
+
+
+def test_a_bad_answer_is_refused_with_the_reason(game: WorkChainNode) -> None:
+    """The question stays open under its id."""
+    with Conversation(game) as talk:
+        verdict = talk.answer("fifty")
+        assert verdict.outcome == "refused"
+        assert "must be an integer between 1 and 100" in verdict.reason
+        assert talk.question().id == "1"
+    assert paused(game)
+
+
+def test_an_answer_left_in_the_extras_never_counts_for_the_next_question(
+    game: WorkChainNode,
+) -> None:
+    """What somebody sets while another is faster is dropped with the question."""
+    game.base.extras.set("answer", 50)
+    with Conversation(game) as talk:
+        letter = talk.wait(30)
+        assert talk.answer(a_wrong_guess(game), letter.id).accepted
+        assert talk.wait(30).id == "2"
+    assert game.base.extras.get("answer") is None
+
+
+def test_a_game_paused_by_hand_plays_on_as_before(game: WorkChainNode) -> None:
+    """Pausing what waits already changes nothing."""
+    pause_processes([game])
+    with Conversation(game) as talk:
+        assert talk.answer(a_wrong_guess(game)).accepted
+        assert talk.wait(30).id == "2"
+
+
+def test_an_answer_without_a_question_is_refused_by_the_sender(
+    game: WorkChainNode,
+) -> None:
+    """It must not wait to count for a question that nobody has read."""
+    with Conversation(game) as talk:
+        talk.wait(30)
+        talk.mailbox.close("test")
+        assert talk.answer(50).reason == "No question is open now."
+
+
+def test_a_paused_game_survives_a_restart_of_the_daemon(game: WorkChainNode) -> None:
+    """The question is open afterwards under its id, and takes an answer."""
+    with Conversation(game) as talk:
+        talk.wait(30)
+        verdi("daemon", "restart")
+        assert talk.answer(a_wrong_guess(game), "1").accepted
+        assert talk.wait(30).id == "2"
+    assert ask_count(game) == 2
+
+
+def test_an_answer_given_while_the_daemon_is_down_is_taken_when_it_starts(
+    game: WorkChainNode,
+) -> None:
+    """The person is told that it is kept; nobody has to play anything."""
+    with Conversation(game, by="ada@example.org") as talk:
+        talk.wait(30)
+        verdi("daemon", "stop")
+        bad = talk.answer("fifty")
+        assert (bad.outcome, talk.mailbox.kept()) == ("refused", None)
+        kept = talk.answer(a_wrong_guess(game))
+        assert kept.outcome == "kept"
+        assert "verdi daemon start" in kept.reason
+        second = Conversation(game, by="bob@example.org").answer(7)
+        assert second.outcome == "refused"
+        assert "ada@example.org" in second.reason
+        verdi("daemon", "start")
+        wait_until(lambda: ask_count(game) == 2, "the kept answer is taken")
+        answer = talk.mailbox.letters()[0].answer
+        assert (answer.by, answer.value) == ("ada@example.org", a_wrong_guess(game))
+
+
+def test_an_extra_set_while_the_daemon_is_down_is_taken_when_it_starts(
+    game: WorkChainNode,
+) -> None:
+    """The blog's way, on a machine whose daemon was off."""
+    verdi("daemon", "stop")
+    game.base.extras.set("answer", target_of(game))
+    verdi("daemon", "start")
+    wait_until(lambda: refresh() or game.is_finished_ok, "the kept answer is taken")
+
+
+def test_a_game_survives_the_kill_of_its_worker(game: WorkChainNode) -> None:
+    """The code before the question does not run again."""
+    workers = get_daemon_client().get_worker_info()["info"]
+    for pid in workers:
+        os.kill(int(pid), signal.SIGKILL)
+    wait_until(
+        lambda: not any(psutil.pid_exists(int(pid)) for pid in workers), "it is gone"
+    )
+    with Conversation(game) as talk:
+        verdict = talk.answer(a_wrong_guess(game), "1")
+        assert verdict.outcome in ("accepted", "kept")
+        assert talk.wait(60).id == "2"
+    assert ask_count(game) == 2
+
+
+@pytest.mark.parametrize("answer_first", [True, False])
+def test_play_while_nothing_is_asked_does_no_harm(
+    submit_game: Callable[..., WorkChainNode], answer_first: bool
+) -> None:
+    """A play that comes before the pause neither skips nor loses the question."""
+    node = submit_game()
+    if answer_first:
+        node.base.extras.set("answer", 50)
+    get_manager().get_process_controller().play_all()
+    wait_until(lambda: ask_count(node) > 0, "the game asks")
+    wait_until(lambda: paused(node), "the game waits")
+    play_processes([node])
+    assert ask_count(node) == 1
+    assert paused(node)
