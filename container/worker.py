@@ -1,0 +1,85 @@
+"""One worker of the AiiDA daemon: loads AiiDA while the services start, then listens.
+
+The first worker of a container also brings back the processes whose task was lost.
+"""
+
+import asyncio
+import atexit
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.append("/opt/tutorial/container")
+from services import ANSWERS
+
+RUN = Path("/run/tutorial")
+PATIENCE = 120  # seconds; a crash recovery of PostgreSQL may take a while
+
+
+def load_aiida() -> None:
+    """Import what a worker needs: two seconds, which the services need as well."""
+    import aiida.brokers.rabbitmq.broker
+    import aiida.cmdline.utils.common
+    import aiida.engine.daemon.worker
+    import aiida.orm
+    import aiida.storage.psql_dos.backend
+    import aiida.workflows
+    import aiida_humanintheloop
+    import kiwipy.rmq  # noqa: F401
+
+
+def wait_for(*names: str) -> None:
+    """Wait until the services answer; end the worker when one does not."""
+    deadline = time.monotonic() + PATIENCE
+    while not all(ANSWERS[name]() for name in names):
+        if time.monotonic() > deadline:
+            sys.exit(f"{' or '.join(names)} did not answer within {PATIENCE} s")
+        time.sleep(0.05)
+
+
+def bring_back_lost_processes() -> None:
+    """Queue a task for each unfinished process that has none, as `verdi process repair`.
+
+    A process that waits for a person holds no task, and a broker that was killed may have
+    lost one. Only the first worker of a container does this: nothing holds a task yet.
+    """
+    from aiida.engine.processes.control import get_active_processes, get_process_tasks
+    from aiida.manage import get_manager
+
+    try:
+        (RUN / "repair").unlink()
+    except FileNotFoundError:
+        return
+    unfinished = set(get_active_processes(project="id"))
+    if not unfinished:
+        return
+    lost = unfinished.difference(get_process_tasks(get_manager().get_broker()))
+    controller = get_manager().get_process_controller()
+    for pk in sorted(lost):
+        controller.continue_process(pk, nowait=True, no_reply=True)
+    print(f"brought back {len(lost)} of {len(unfinished)} unfinished processes", flush=True)
+
+
+def main() -> None:
+    """Load, wait, repair, listen."""
+    load_aiida()
+    wait_for("postgresql", "rabbitmq")
+
+    from aiida.engine.daemon.worker import start_daemon_worker
+    from aiida.manage import get_manager
+
+    get_manager().load_profile("tutorial")
+    bring_back_lost_processes()
+
+    # The runner takes this thread's loop, and runs it once it has subscribed to the tasks.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    listening = RUN / "workers" / str(os.getpid())
+    loop.call_soon(listening.touch)
+    atexit.register(listening.unlink, missing_ok=True)
+    start_daemon_worker(foreground=True, profile_name="tutorial")
+
+
+if __name__ == "__main__":
+    main()
