@@ -17,6 +17,9 @@ c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"
 
+# It would run npm, conda and others, which write into the person's home folder.
+c.LanguageServerManager.autodetect = False
+
 # A trash would lie in ~/.local, which is not the tutorial's.
 c.FileContentsManager.delete_to_trash = False
 

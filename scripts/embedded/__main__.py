@@ -148,7 +148,8 @@ def status() -> None:
 
 def logs() -> None:
     """Print the ends of the logs, each with its path."""
-    found = sorted([*layout.LOGS.glob("*.log"), *layout.AIIDA.glob("**/log/*.log")])
+    logs = [*layout.LOGS.glob("*.log"), *layout.AIIDA.glob("**/*.log")]
+    found = sorted(log for log in logs if log.stat().st_size)
     if not found:
         raise Refused("There are no logs yet. Start the tutorial: ENGINE=local make up")
     for log in found:

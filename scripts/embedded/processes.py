@@ -21,8 +21,9 @@ ROLES = {
     "daemon": r"bin/verdi .*daemon start-circus",
     "worker": r"bin/verdi .*daemon worker",
     "broker": r"bin/verdi .*daemon broker",
+    "stats": r"from circus import stats",
 }
-DAEMON_ROLES = {"daemon", "worker", "broker"}
+DAEMON_ROLES = {"daemon", "worker", "broker", "stats"}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import urllib.error
@@ -40,7 +41,8 @@ def log_file(name: str) -> Path:
 
 def last_lines(log: Path, count: int = 8) -> str:
     """Return the end of a log, indented, with its path."""
-    lines = log.read_text(errors="replace").strip().splitlines()[-count:]
+    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
+    lines = text.strip().splitlines()[-count:]
     return "\n".join([*(f"  {line}" for line in lines), f"All of it is in {log}"])
 
 
@@ -93,20 +95,23 @@ def make_profile() -> None:
 
 def daemon_is_well() -> bool:
     """Return whether the daemon, its broker and a worker that hears it are running."""
-    ages = {process.role: process.age for process in of(*DAEMON_ROLES)}
+    found = of(*DAEMON_ROLES)
+    ages = {
+        role: max((p.age for p in found if p.role == role), default=None)
+        for role in ("daemon", "broker", "worker")
+    }
+    if None in ages.values():
+        return False
     # A worker goes on listening to a broker that was killed, and not to its successor.
-    return ages.keys() == DAEMON_ROLES and ages["worker"] <= ages["broker"] + 2
+    return ages["worker"] <= ages["broker"] + 2
 
 
 def broker_answers() -> bool:
     """Return whether the broker has said where its sockets are."""
-    try:
-        folder = Path(
-            (AIIDA / "broker" / PROFILE / "broker.sockets").read_text().strip()
-        )
-    except OSError:
-        return False
-    return (folder / "router.sock").exists()
+    return any(
+        (Path(file.read_text().strip()) / "router.sock").exists()
+        for file in AIIDA.glob("broker/*/broker.sockets")
+    )
 
 
 def sweep_daemon() -> None:
@@ -121,7 +126,7 @@ def sweep_daemon() -> None:
     ):
         for file in sockets:
             folder = Path(file.read_text().strip())
-            if folder.is_absolute() and len(folder.parts) > 2:
+            if any(folder.glob("*.sock")):
                 shutil.rmtree(folder, ignore_errors=True)
             file.unlink()
     for file in (*AIIDA.glob("daemon/*.pid"), *AIIDA.glob("broker/*/broker.pid")):
