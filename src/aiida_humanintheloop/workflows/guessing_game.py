@@ -59,14 +59,14 @@ class HumanLoopWorkChain(InteractiveWorkChain):
         self.ctx.question = f"Guess a number between {LOWEST} and {HIGHEST}."
         self.report("initialized (target hidden)")
 
-    @property
-    def _target(self) -> int:
-        """The hidden number.
+    @staticmethod
+    def hidden_number(uuid: str) -> int:
+        """Return the number of the game with this UUID.
 
-        Made from the node's UUID each time: what a process keeps in its context lies
-        readable in the node's checkpoint, where a player would find it.
+        Made anew each time: what a process keeps in its context lies readable in the
+        node's checkpoint, where a player would find it.
         """
-        return random.Random(self.uuid).randint(LOWEST, HIGHEST)
+        return random.Random(uuid).randint(LOWEST, HIGHEST)
 
     def not_finished(self) -> bool:
         """Go on until the number is found, or the guesses are used up."""
@@ -78,12 +78,12 @@ class HumanLoopWorkChain(InteractiveWorkChain):
 
     def process_answer(self) -> None:
         """Compare the guess with the hidden number."""
-        guess = self.answer()
+        guess, target = self.answer(), self.hidden_number(self.uuid)
         attempt = len(self.ctx.history) + 1
-        if guess == self._target:
+        if guess == target:
             feedback, told = "correct", "CORRECT"
         else:
-            feedback = "higher" if guess < self._target else "lower"
+            feedback = "higher" if guess < target else "lower"
             told = f"answer is {feedback}"
             self.ctx.question = f"My number is {feedback} than {guess}. Try again."
         self.ctx.history.append({"guess": guess, "feedback": feedback})
