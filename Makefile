@@ -2,7 +2,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help up down url status logs shell profile walkthrough reset doctor test check \
 	develop lock clean
-export ENGINE PORT PYTHON FORCE EXTRA_CA_CERTIFICATES
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^# == /{print "\n" substr($$0, 6)} /^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile

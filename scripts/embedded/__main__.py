@@ -87,7 +87,7 @@ def up() -> None:
         deliver()
         services.start(wanted)
     found = services.jupyterlab()
-    if found and found[0] != wanted and "PORT" in os.environ:
+    if found and found[0] != wanted and os.environ.get("PORT"):
         print(
             f"It is running on port {found[0]} already; `make down` first to move it."
         )

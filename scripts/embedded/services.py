@@ -114,23 +114,24 @@ def broker_answers() -> bool:
     )
 
 
+def socket_folders() -> list[Path]:
+    """Return the folders below TMPDIR in which the daemon's sockets lie."""
+    files = (*AIIDA.glob("daemon/*.sockets"), *AIIDA.glob("broker/*/broker.sockets"))
+    folders = [Path(file.read_text().strip()) for file in files]
+    return [folder for folder in folders if any(folder.glob("*.sock"))]
+
+
 def sweep_daemon() -> None:
     """End what is left of the daemon, and remove the files that it left.
 
     After a SIGKILL its broker and workers go on without it.
     """
     end(*DAEMON_ROLES)
-    for sockets in (
-        AIIDA.glob("daemon/*.sockets"),
-        AIIDA.glob("broker/*/broker.sockets"),
-    ):
-        for file in sockets:
-            folder = Path(file.read_text().strip())
-            if any(folder.glob("*.sock")):
-                shutil.rmtree(folder, ignore_errors=True)
+    for folder in socket_folders():
+        shutil.rmtree(folder, ignore_errors=True)
+    for pattern in ("daemon/*.pid", "daemon/*.sockets", "broker/*/broker.[ps]*"):
+        for file in AIIDA.glob(pattern):
             file.unlink()
-    for file in (*AIIDA.glob("daemon/*.pid"), *AIIDA.glob("broker/*/broker.pid")):
-        file.unlink()
 
 
 def start_daemon() -> None:
@@ -144,10 +145,13 @@ def start_daemon() -> None:
 
 def stop_daemon() -> None:
     """Stop the daemon as verdi does it, and whatever does not follow."""
+    folders = socket_folders()  # verdi forgets where they are, and leaves them
     if of("daemon"):
         with contextlib.suppress(Refused):
             verdi("-p", PROFILE, "daemon", "stop", timeout=30)
     sweep_daemon()
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 # --- JupyterLab ---
@@ -160,7 +164,8 @@ def jupyterlab() -> tuple[int, str] | None:
             file = JUPYTER / "runtime" / f"jpserver-{process.pid}.json"
             port = int(json.loads(file.read_text())["port"])
             if answers(port):
-                return port, f"http://127.0.0.1:{port}/lab?token={TOKEN.read_text()}"
+                page = f"http://127.0.0.1:{port}/lab/tree/tutorial"
+                return port, f"{page}?token={TOKEN.read_text()}"
     return None
 
 
