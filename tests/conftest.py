@@ -31,6 +31,11 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     )
     (config.stash[folder] / ".aiida").mkdir()
+    # Where a test puts a workflow that the workers of the daemon shall find.
+    modules = config.stash[folder] / "modules"
+    modules.mkdir()
+    sys.path.append(str(modules))
+    os.environ["PYTHONPATH"] = str(modules)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -83,6 +88,12 @@ def _daemon_of_the_session(profile: str) -> Iterator[None]:
 def daemon(_daemon_of_the_session: None) -> None:
     """Have the daemon running, also where the test before stopped it."""
     have_daemon()
+
+
+@pytest.fixture
+def modules(pytestconfig: pytest.Config) -> Path:
+    """Return the folder from which the workers of the daemon import as well."""
+    return pytestconfig.stash[folder] / "modules"
 
 
 @pytest.fixture
