@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -25,8 +26,15 @@ LEFT_OUT = {".ipynb_checkpoints", "__pycache__", ".DS_Store"}
 
 
 def digest(path: Path) -> str:
-    """Return the hash of a file's content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the hash of a file's content; of a page, without its header.
+
+    JupyterLab writes its own version and the kernel's into the header of each page that
+    is only opened, which makes the page no work of the reader.
+    """
+    content = path.read_bytes()
+    if path.suffix == ".md":
+        content = re.sub(rb"\A---\r?\n.*?^---\r?\n", b"", content, flags=re.S | re.M)
+    return hashlib.sha256(content).hexdigest()
 
 
 def pages(source: Path) -> dict[str, Path]:

@@ -79,6 +79,21 @@ def test_a_changed_page_stays_and_the_new_version_is_offered_once(source, target
     assert not (target / "1-pause.new.md").exists()
 
 
+def test_a_page_that_was_only_opened_is_still_unchanged(source, target):
+    """JupyterLab saves versions into the header by itself; the text is what counts."""
+    page = "---\nkernelspec:\n  name: python3\n---\n\n# Title\n\n---\n\n{text}\n"
+    (source / "1-pause.md").write_text(page.format(text="first"))
+    deliver(source, target)
+    saved = page.replace("  name", "  display_name: Python 3 (ipykernel)\n  name")
+    (target / "1-pause.md").write_text(saved.format(text="first"))
+    (source / "1-pause.md").write_text(page.format(text="second"))
+    assert deliver(source, target) == []
+    assert content(target) == content(source)
+    (target / "1-pause.md").write_text(saved.format(text="mine"))
+    (source / "1-pause.md").write_text(page.format(text="third"))
+    assert len(deliver(source, target)) == 1
+
+
 def test_a_deleted_page_stays_deleted_until_reset(source, target):
     """Deleting is a change too; --reset brings the page back."""
     deliver(source, target)
