@@ -2,7 +2,7 @@
 #
 #   runtime   Debian packages and the user; no compiler, no cache
 #   venv      the locked Python packages and this project's plugin
-#   seed      a database cluster and an AiiDA profile, so that a first start only copies
+#   seed      a database cluster and an AiiDA profile, so that a first start only unpacks
 #   test      the image plus what runs the plugin's tests inside it
 #   tutorial  the image itself (the last stage, so the default)
 #
@@ -71,9 +71,9 @@ RUN /build/pip-install --no-deps --no-build-isolation . \
 
 FROM runtime AS seed
 COPY --from=venv /opt/tutorial/venv /opt/tutorial/venv
-COPY container/postgresql.conf container/seed /opt/tutorial/container/
+COPY container/seed.py /opt/tutorial/container/
 USER aiida
-RUN /opt/tutorial/container/seed
+RUN /opt/tutorial/container/seed.py
 
 FROM venv AS test-venv
 COPY requirements-dev.lock .
@@ -82,16 +82,16 @@ RUN --mount=type=secret,id=extra-ca-certificates \
 
 FROM runtime AS services
 COPY container /opt/tutorial/container
-COPY --from=seed --chown=aiida:aiida /home/aiida /opt/tutorial/seed
+COPY --from=seed /run/tutorial/seed.tar.gz /opt/tutorial/
 RUN install -m 644 /opt/tutorial/container/bash.bashrc /etc/bash.bashrc \
     && install -m 644 /opt/tutorial/container/bash.bashrc /etc/profile.d/tutorial.sh
 USER aiida
 WORKDIR /home/aiida
 VOLUME /home/aiida
 EXPOSE 8888
-# The check itself waits where waiting is free, see container/healthcheck.
+# The check itself waits where waiting is free, see container/healthcheck.py.
 HEALTHCHECK --interval=1s --timeout=60s --start-period=60s --retries=3 \
-    CMD ["/opt/tutorial/container/healthcheck"]
+    CMD ["/opt/tutorial/container/healthcheck.py"]
 ENTRYPOINT ["tini", "--", "/opt/tutorial/container/entrypoint"]
 
 FROM services AS test

@@ -26,7 +26,7 @@ TITLES = {
 
 
 def postgresql_answers() -> bool:
-    """PostgreSQL accepts sessions: it says "ready" in its PID file and talks on its port.
+    """Tell whether PostgreSQL accepts sessions: its PID file says so, and it talks.
 
     The port alone does not tell, it is open during crash recovery too. The question for
     TLS is the cheapest that gets an answer and leaves no line in the log.
@@ -43,7 +43,7 @@ def postgresql_answers() -> bool:
 
 
 def rabbitmq_answers() -> bool:
-    """RabbitMQ listens: it opens its port as the last step of its start."""
+    """Tell whether RabbitMQ listens: that is the last step of its start."""
     try:
         socket.create_connection(("127.0.0.1", 5672), timeout=5).close()
     except OSError:
@@ -52,10 +52,10 @@ def rabbitmq_answers() -> bool:
 
 
 def daemon_answers() -> bool:
-    """The daemon runs and at least one of its workers takes tasks.
+    """Tell whether the daemon runs and at least one of its workers takes tasks.
 
-    A worker of ours leaves a file once it listens; one of a daemon that the user restarted
-    by hand is known by its command line.
+    A worker of ours leaves a file once it listens; one of a daemon that the user
+    restarted by hand is known by its command line.
     """
     try:
         [pid_file] = (HOME / ".aiida/daemon").glob("circus-*.pid")
@@ -78,7 +78,7 @@ def daemon_answers() -> bool:
 
 
 def jupyterlab_answers() -> bool:
-    """JupyterLab serves, wherever its own record says: port and base URL may be set.
+    """Ask JupyterLab where its own record says it serves: port, base URL may be set.
 
     A direct connection, so that no `http_proxy` of the container gets in between.
     """
@@ -87,7 +87,9 @@ def jupyterlab_answers() -> bool:
             server = json.loads(record.read_text())
             os.kill(server["pid"], 0)
             path = urlsplit(server["url"]).path
-            connection = http.client.HTTPConnection("127.0.0.1", server["port"], timeout=5)
+            connection = http.client.HTTPConnection(
+                "127.0.0.1", server["port"], timeout=5
+            )
             connection.request("GET", f"{path}api")
             if connection.getresponse().status == 200:
                 return True

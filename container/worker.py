@@ -5,7 +5,10 @@ The first worker of a container also brings back the processes whose task was lo
 
 import asyncio
 import atexit
+import ctypes
+import importlib
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -19,14 +22,15 @@ PATIENCE = 120  # seconds; a crash recovery of PostgreSQL may take a while
 
 def load_aiida() -> None:
     """Import what a worker needs: two seconds, which the services need as well."""
-    import aiida.brokers.rabbitmq.broker
-    import aiida.cmdline.utils.common
-    import aiida.engine.daemon.worker
-    import aiida.orm
-    import aiida.storage.psql_dos.backend
-    import aiida.workflows
-    import aiida_humanintheloop
-    import kiwipy.rmq  # noqa: F401
+    for name in (
+        "aiida.brokers.rabbitmq.broker",
+        "aiida.engine.daemon.worker",
+        "aiida.orm",
+        "aiida.storage.psql_dos.backend",
+        "aiida_humanintheloop",
+        "kiwipy.rmq",
+    ):
+        importlib.import_module(name)
 
 
 def wait_for(*names: str) -> None:
@@ -39,10 +43,11 @@ def wait_for(*names: str) -> None:
 
 
 def bring_back_lost_processes() -> None:
-    """Queue a task for each unfinished process that has none, as `verdi process repair`.
+    """Queue a task for each unfinished process that has none.
 
-    A process that waits for a person holds no task, and a broker that was killed may have
-    lost one. Only the first worker of a container does this: nothing holds a task yet.
+    As `verdi process repair` does. A process that waits for a person may hold no task,
+    and a broker that was killed may have lost one. Only the first worker of a container
+    does this: nobody holds a task yet.
     """
     from aiida.engine.processes.control import get_active_processes, get_process_tasks
     from aiida.manage import get_manager
@@ -58,11 +63,21 @@ def bring_back_lost_processes() -> None:
     controller = get_manager().get_process_controller()
     for pk in sorted(lost):
         controller.continue_process(pk, nowait=True, no_reply=True)
-    print(f"brought back {len(lost)} of {len(unfinished)} unfinished processes", flush=True)
+    print(
+        f"brought back {len(lost)} of {len(unfinished)} unfinished processes",
+        flush=True,
+    )
+
+
+def end_with_the_daemon() -> None:
+    """Have the kernel end this worker when the daemon is killed: nobody else would."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def main() -> None:
     """Load, wait, repair, listen."""
+    end_with_the_daemon()
     load_aiida()
     wait_for("postgresql", "rabbitmq")
 
@@ -72,7 +87,7 @@ def main() -> None:
     get_manager().load_profile("tutorial")
     bring_back_lost_processes()
 
-    # The runner takes this thread's loop, and runs it once it has subscribed to the tasks.
+    # The runner takes this thread's loop, and runs it once it has subscribed to tasks.
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     listening = RUN / "workers" / str(os.getpid())

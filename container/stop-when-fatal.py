@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -ISs
-"""Stop the container when supervisord gives a service up: it would stay, and exit with 0.
+"""Stop the container when supervisord gives a service up: it would stay, and exit 0.
 
-Speaks supervisord's event protocol: a header line with the payload's length, the payload.
-The entrypoint finds the name that is left here, says why, and ends with a failure.
+Speaks supervisord's event protocol: a header line with the payload's length, then the
+payload. The entrypoint finds the name that is left here, says why, and ends with 1.
 """
 
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -ISs
-"""Say whether all four services answer: exit code 0, or 1 with the names of those that do not.
+"""Tell whether all four services answer: exit code 0, or 1 and who does not.
 
 Docker asks every second, so that a start is not called slow for the pause between two
 checks. Once the container was healthy, the check first sleeps: that costs nothing.
@@ -12,7 +12,9 @@ sys.path.insert(0, "/opt/tutorial/container")
 from services import ANSWERS, RUN, TITLES
 
 PAUSE = 20  # seconds between two looks at a healthy container
-PATIENCE = 30  # seconds within which a container that starts is looked at again and again
+PATIENCE = (
+    30  # seconds within which a container that starts is looked at again and again
+)
 
 healthy = RUN / "healthy"
 if healthy.exists():

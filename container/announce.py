@@ -1,18 +1,19 @@
 #!/usr/bin/python3 -ISs
-"""Print one line for each service as it comes up, and one when the tutorial is ready."""
+"""Print one line for each service as it comes up, and one when all are."""
 
 import os
 import sys
 import time
+from pathlib import Path
 
 sys.path.insert(0, "/opt/tutorial/container")
 from services import ANSWERS, TITLES
 
 
 def age() -> float:
-    """Seconds since the container's first process started."""
-    ticks = float(open("/proc/1/stat").read().rpartition(")")[2].split()[19])
-    uptime = float(open("/proc/uptime").read().split()[0])
+    """Return the seconds since the container's first process started."""
+    ticks = float(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19])
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
     return uptime - ticks / os.sysconf("SC_CLK_TCK")
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -ISs
-"""Fill a fresh volume: copy what the image prepared and make this volume's secrets.
+"""Fill a fresh volume: unpack what the image prepared and make this volume's secrets.
 
 Does nothing on a volume that is filled. An interrupted first start is begun again: the
 last step is the rename that puts the services' folder in its place.
@@ -16,22 +16,23 @@ import uuid
 from pathlib import Path
 
 HOME = Path("/home/aiida")
-SEED = Path("/opt/tutorial/seed")
+SEED = Path("/opt/tutorial/seed.tar.gz")
 PARTIAL = HOME / ".first-start"
 
 
 def main() -> None:
-    """Copy, make the secrets, and put everything in its place."""
+    """Unpack, make the secrets, and put everything in its place."""
     if (HOME / ".services").exists():
         if not (HOME / ".aiida/config.json").exists():
             sys.exit(
-                "AiiDA's configuration (.aiida/config.json) is missing from the volume, but"
-                " its database is there. Put it back from your backup, or start afresh with"
-                " `docker compose down --volumes`, which deletes everything in the volume."
+                "AiiDA's configuration (.aiida/config.json) is missing from the volume,"
+                " but its database is there. Put it back from your backup, or start"
+                " afresh with `docker compose down --volumes`, which deletes everything."
             )
         return
     shutil.rmtree(PARTIAL, ignore_errors=True)
-    subprocess.run(["cp", "-a", str(SEED), str(PARTIAL)], check=True)
+    PARTIAL.mkdir(mode=0o700)
+    subprocess.run(["tar", "-xzf", str(SEED), "-C", str(PARTIAL)], check=True)
     services = PARTIAL / ".services"
     (services / "rabbitmq").mkdir(mode=0o700)
     (services / "log").mkdir(mode=0o700)
@@ -42,13 +43,18 @@ def main() -> None:
     write_secret(services / "rabbitmq/.erlang.cookie", secrets.token_hex(32), 0o400)
     write_secret(
         services / "rabbitmq/user.config",
-        f'[{{rabbit, [{{default_user, <<"tutorial">>}}, {{default_pass, <<"{broker_password}">>}}]}}].\n',
+        f'[{{rabbit, [{{default_user, <<"tutorial">>}},'
+        f' {{default_pass, <<"{broker_password}">>}}]}}].\n',
         0o600,
     )
-    configure_profile(PARTIAL / ".aiida/config.json", database_password, broker_password)
+    configure_profile(
+        PARTIAL / ".aiida/config.json", database_password, broker_password
+    )
 
     configuration = HOME / ".aiida"
-    if configuration.exists():  # without its database it is of no use, but it is not ours
+    if (
+        configuration.exists()
+    ):  # without its database it is of no use, but it is not ours
         aside = HOME / time.strftime(".aiida-without-database-%Y%m%d-%H%M%S")
         configuration.rename(aside)
         print(f"A configuration of AiiDA without its database was moved to {aside}.")
@@ -79,7 +85,7 @@ def set_database_password(cluster: Path, password: str) -> None:
 
 
 def configure_profile(path: Path, database_password: str, broker_password: str) -> None:
-    """Fill the passwords and an identity of its own into the profile's configuration."""
+    """Fill the passwords and an identity of its own into the profile."""
     config = json.loads(path.read_text())
     profile = config["profiles"]["tutorial"]
     profile["PROFILE_UUID"] = uuid.uuid4().hex
@@ -91,7 +97,9 @@ def configure_profile(path: Path, database_password: str, broker_password: str) 
 
 def write_secret(path: Path, content: str, mode: int) -> None:
     """Write a file that is never readable for others, not even for a moment."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w"
+    ) as file:
         file.write(content)
 
 

@@ -1,0 +1,228 @@
+"""A seat of the tutorial: the real compose file under a project name of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shutil import which
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+PATIENCE_SECONDS = 180.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test here, so that `-m 'not container'` leaves them out."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.container)
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    """Wait for a condition, never for a time."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS} s: {what}"
+        time.sleep(0.1)
+
+
+def docker(*arguments: str, check: bool = True) -> str:
+    """Run docker and return what it printed on both streams."""
+    done = subprocess.run(
+        ["docker", *arguments], text=True, stdout=-1, stderr=subprocess.STDOUT
+    )
+    assert not check or done.returncode == 0, f"docker {arguments}: {done.stdout}"
+    return done.stdout
+
+
+class Seat:
+    """One project of the compose file: a container, its volume, its port."""
+
+    def __init__(self) -> None:
+        """Choose a name and a port that nobody uses."""
+        self.project = f"hitl-test-{os.getpid()}-{secrets.token_hex(2)}"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name != "TOKEN"},
+            "PORT": str(self.port),
+        }
+
+    @property
+    def volume(self) -> str:
+        """The name of the volume that holds everything of this seat."""
+        return f"{self.project}_home"
+
+    @property
+    def container(self) -> str:
+        """The name that Compose gives the container."""
+        return f"{self.project}-tutorial-1"
+
+    def try_compose(
+        self, *arguments: str, stdin: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run docker compose for this seat; both streams are in `stdout`."""
+        return subprocess.run(
+            ["docker", "compose", "--project-name", self.project, *arguments],
+            cwd=REPOSITORY,
+            env={**self.environment, **environment},
+            input=stdin,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def compose(self, *arguments: str, **keywords: str) -> str:
+        """Run docker compose for this seat, and fail with it."""
+        done = self.try_compose(*arguments, **keywords)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}\n{self.logs()}"
+        return done.stdout
+
+    def up(self) -> None:
+        """Start it and wait until it is healthy."""
+        self.compose("up", "--detach", "--wait")
+
+    def down(self) -> None:
+        """Stop it; what the user has is kept."""
+        self.compose("down")
+
+    def remove(self) -> None:
+        """Stop it and delete everything."""
+        self.try_compose("down", "--volumes", "--timeout", "5", "--remove-orphans")
+        docker("volume", "rm", "--force", self.volume)
+
+    def logs(self) -> str:
+        """Return what `docker compose logs` shows."""
+        return self.try_compose("logs", "--no-log-prefix", "--no-color").stdout
+
+    def run(self, *command: str, stdin: str = "") -> str:
+        """Run a command in the running container."""
+        return self.compose("exec", "-T", "tutorial", *command, stdin=stdin)
+
+    def shell(self, script: str) -> str:
+        """Run a line of shell in the running container."""
+        return self.run("bash", "-c", script)
+
+    def python(self, script: str) -> str:
+        """Run Python with the profile loaded, in the running container."""
+        self.run("tee", "/tmp/script.py", stdin=script)
+        return self.run("verdi", "run", "/tmp/script.py").strip()
+
+    def auto_guess(
+        self, *arguments: str, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Play from a second container, as a user does."""
+        return self.try_compose(
+            "run", "--rm", "-T", "auto-guess", *arguments, stdin=stdin
+        )
+
+    def in_volume(self, *command: str) -> str:
+        """Run a command on the volume in a container that starts no service."""
+        return docker(
+            *("run", "--rm", "--volume", f"{self.volume}:/home/aiida"),
+            *("aiida-hitl-tutorial", *command),
+        )
+
+    def ask(self, path: str) -> tuple[int, str]:
+        """Ask JupyterLab from the host: status code and body."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"http://127.0.0.1:{self.port}{path}") as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, ""
+
+    def inspect(self) -> dict:
+        """Return all that the engine knows of the container."""
+        return json.loads(docker("inspect", self.container))[0]
+
+    def is_healthy(self) -> bool:
+        """Ask all four services now, without the pause between two of Docker's looks."""
+        probe = (
+            "rm -f /run/tutorial/healthy; exec /opt/tutorial/container/healthcheck.py"
+        )
+        done = self.try_compose("exec", "-T", "tutorial", "bash", "-c", probe)
+        return done.returncode == 0
+
+    def is_running(self) -> bool:
+        """Whether the container runs."""
+        return self.inspect()["State"]["Running"]
+
+    def submit_game(self) -> int:
+        """Submit a game and return its PK once it waits for a guess."""
+        pk = int(
+            self.python(
+                "from aiida.engine import submit\n"
+                "from aiida_humanintheloop import HumanLoopWorkChain\n"
+                "print(submit(HumanLoopWorkChain).pk)\n"
+            )
+        )
+        wait_until(lambda: "question" in self.extras(pk), f"{pk} asks its question")
+        return pk
+
+    def extras(self, pk: int) -> dict:
+        """Return the extras of a node."""
+        text = self.run("verdi", "node", "extras", "-f", "json+date", str(pk))
+        return json.loads(text[text.index("{") :]) if "{" in text else {}
+
+    def is_finished(self, pk: int) -> bool:
+        """Whether a process came to its end, and to a good one."""
+        listing = self.run("verdi", "process", "list", "--all", "--raw")
+        return any(
+            re.match(rf"\s*{pk}\s.*Finished \[0\]", line)
+            for line in listing.split("\n")
+        )
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """Build the image as `docker compose build` does; skip where no engine answers."""
+    reason = None
+    if which("docker") is None:
+        reason = "there is no docker command"
+    elif subprocess.run(
+        ["docker", "compose", "version"], capture_output=True
+    ).returncode:
+        reason = "docker has no compose plugin"
+    elif subprocess.run(["docker", "info"], capture_output=True).returncode:
+        reason = "no Docker engine answers"
+    if reason and os.environ.get("REQUIRE_DOCKER") == "1":
+        pytest.fail(f"REQUIRE_DOCKER=1, but {reason}")
+    if reason:
+        pytest.skip(reason)
+    build = Seat().try_compose("build")
+    assert build.returncode == 0, build.stdout[-4000:]
+    return "aiida-hitl-tutorial"
+
+
+@pytest.fixture(scope="session")
+def seat(image: str) -> Iterator[Seat]:
+    """Return the seat that most tests share: it runs, and nobody stops it."""
+    shared = Seat()
+    try:
+        shared.up()
+        yield shared
+    finally:
+        shared.remove()
+
+
+@pytest.fixture
+def new_seat(image: str) -> Iterator[Seat]:
+    """Return a seat for a test that stops or breaks it; not started yet."""
+    own = Seat()
+    try:
+        yield own
+    finally:
+        own.remove()

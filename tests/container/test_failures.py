@@ -1,0 +1,124 @@
+"""What goes wrong in the field: see failures.md of the project's papers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.container.conftest import Seat, docker, wait_until
+
+PROGRAMS = {
+    "postgresql": "head -n 1 ~/.services/postgresql/17/postmaster.pid",
+    "rabbitmq": "pgrep -x beam.smp",
+    "daemon": "cat ~/.aiida/daemon/circus-*.pid",
+    "jupyterlab": "pgrep -f jupyter-lab",
+}
+# What makes each of them fail at every start from now on.
+DAMAGE = {
+    "postgresql": "rm ~/.services/postgresql/17/PG_VERSION",
+    "rabbitmq": "echo nonsense > ~/.services/rabbitmq/user.config",
+    "daemon": "rm ~/.aiida/config.json",
+    "jupyterlab": ": > ~/.services/jupyter-token",
+}
+
+
+def test_second_container_on_the_volume_stops_at_once(seat: Seat) -> None:
+    """Two servers on one data folder destroy it; a PID file would not tell."""
+    said = docker(
+        *("run", "--rm", "--volume", f"{seat.volume}:/home/aiida"),
+        "aiida-hitl-tutorial",
+        check=False,
+    )
+    [line] = said.splitlines()
+    assert "Another container runs on this volume" in line
+    assert "docker compose down" in line
+    seat.run("/opt/tutorial/container/healthcheck.py")
+
+
+@pytest.mark.parametrize("token", ["", " ", "with space", "a&b"])
+def test_empty_or_broken_token_is_refused(new_seat: Seat, token: str) -> None:
+    """A JupyterLab without a token is open to everybody."""
+    up = new_seat.try_compose("up", "--wait", "--detach", TOKEN=token)
+    assert up.returncode != 0
+    assert "TOKEN is empty or has other characters" in new_seat.logs()
+
+
+def test_empty_token_file_is_refused(new_seat: Seat) -> None:
+    """The other way to a server without a token."""
+    script = "/opt/tutorial/container/first-start.py && touch .services/jupyter-token"
+    new_seat.in_volume("bash", "-c", script)
+    assert new_seat.try_compose("up", "--wait", "--detach").returncode != 0
+    assert "is empty" in new_seat.logs()
+
+
+def test_given_token_is_the_token(new_seat: Seat) -> None:
+    """And it is where a generated one would be, so that everybody finds it."""
+    new_seat.compose("up", "--wait", "--detach", TOKEN="my-own_token.1")
+    assert new_seat.run("cat", ".services/jupyter-token") == "my-own_token.1\n"
+    assert new_seat.ask("/api/contents?token=my-own_token.1")[0] == 200
+    assert new_seat.ask("/api/contents?token=another")[0] == 403
+
+
+def test_services_that_die_come_back(new_seat: Seat) -> None:
+    """Each is killed once; the container lives, and a game played then is won."""
+    seat = new_seat
+    seat.up()
+    pk = seat.submit_game()
+    for name, find in PROGRAMS.items():
+        before = seat.shell(find)
+        seat.shell(f"kill -KILL $({find})")
+        wait_until(
+            lambda find=find, before=before: (
+                seat.shell(f"{find} || true").strip() not in ("", before.strip())
+            ),
+            f"{name} is started again",
+        )
+    wait_until(
+        lambda: (
+            seat.try_compose(
+                "exec", "-T", "tutorial", "/opt/tutorial/container/healthcheck.py"
+            ).returncode
+            == 0
+        ),
+        "all four answer",
+    )
+    game = seat.auto_guess(str(pk), "--auto")
+    assert game.returncode == 0, game.stdout
+    assert seat.shell("pgrep -fc container/worker.py") == "1\n"
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_service_that_dies_for_good_stops_the_container(
+    new_seat: Seat, name: str
+) -> None:
+    """Not with 0, and the reason stands in `docker logs`."""
+    seat = new_seat
+    seat.up()
+    seat.shell(f"{DAMAGE[name]}; kill -KILL $({PROGRAMS[name]})")
+    wait_until(lambda: not seat.is_running(), "the container stops")
+    assert seat.inspect()["State"]["ExitCode"] not in (0, 137)
+    assert f"{name} does not stay up, so the container stops" in seat.logs()
+
+
+def test_killed_container_starts_again(new_seat: Seat) -> None:
+    """Neither its PID files nor a folder that the group may write is in the way."""
+    seat = new_seat
+    seat.up()
+    pk = seat.submit_game()
+    docker("kill", "--signal", "KILL", seat.container)
+    seat.in_volume("ls", "/home/aiida/.services/postgresql/17/postmaster.pid")
+    seat.in_volume("chmod", "-R", "g+rwxs", "/home/aiida/.services/postgresql/17")
+    seat.up()
+    game = seat.auto_guess(str(pk), "--auto")
+    assert game.returncode == 0, game.stdout
+
+
+def test_process_without_a_task_is_brought_back(new_seat: Seat) -> None:
+    """The broker's queue is lost, the database is not: the game goes on."""
+    seat = new_seat
+    seat.up()
+    pk = seat.submit_game()
+    seat.down()
+    seat.in_volume("rm", "-r", "/home/aiida/.services/rabbitmq/database")
+    seat.up()
+    game = seat.auto_guess(str(pk), "--auto")
+    assert game.returncode == 0, game.stdout

@@ -1,0 +1,73 @@
+"""The tutorial in a seat: the walkthrough, the game, the pages."""
+
+from __future__ import annotations
+
+from tests.container.conftest import Seat, wait_until
+
+
+def test_walkthrough_reaches_its_end(seat: Seat) -> None:
+    """Every command of the blog does inside what the text says."""
+    seat.run("/opt/tutorial/scripts/walkthrough.py")
+
+
+def test_auto_guess_wins_from_a_second_container(seat: Seat) -> None:
+    """It plays by itself, and leaves the daemon of the tutorial alone."""
+    pk = seat.submit_game()
+    game = seat.auto_guess(str(pk), "--auto")
+    assert game.returncode == 0, game.stdout
+    assert "Found" in game.stdout
+    assert seat.is_finished(pk)
+    assert "Daemon is running" in seat.run("verdi", "daemon", "status")
+
+
+def test_auto_guess_takes_answers_from_a_pipe(seat: Seat) -> None:
+    """A hundred answers always win; where they run out the game goes on waiting."""
+    pk = seat.submit_game()
+    game = seat.auto_guess(str(pk), stdin="not a number\n")
+    assert game.returncode == 1
+    assert f"docker compose run --rm auto-guess {pk}" in game.stdout
+    number = seat.python(
+        "from aiida_humanintheloop import HumanLoopWorkChain\n"
+        "from aiida.orm import load_node\n"
+        f"print(HumanLoopWorkChain.hidden_number(load_node({pk}).uuid))\n"
+    )
+    game = seat.auto_guess(str(pk), stdin=f"{number}\n")
+    assert game.returncode == 0, game.stdout
+    assert seat.is_finished(pk)
+
+
+def test_auto_guess_starts_no_service(seat: Seat) -> None:
+    """The second container neither takes the volume's lock nor fails on it."""
+    assert "Usage" in seat.auto_guess("--help").stdout
+
+
+def test_chapter_one_runs_from_top_to_bottom(seat: Seat) -> None:
+    """As "Run All Cells" does, in the kernel that JupyterLab would start."""
+    seat.shell(
+        "jupytext --to ipynb --execute --output /tmp/chapter.ipynb"
+        " ~/tutorial/01-guess-the-number.md"
+    )
+
+
+def test_paused_game_goes_on_after_down_and_up(new_seat: Seat) -> None:
+    """Database, queue and pages outlive the container; nobody has to play it again."""
+    seat = new_seat
+    seat.up()
+    pk = seat.submit_game()
+    question = seat.extras(pk)["question"]
+    page = "~/tutorial/01-guess-the-number.md"
+    seat.shell(f"echo 'my own note' >> {page}; echo mine > ~/tutorial/notes.txt")
+    token = seat.run("cat", ".services/jupyter-token")
+    seat.down()
+
+    # "shut down": no recovery at the next start, nothing was cut off.
+    control = seat.in_volume("pg_controldata", "/home/aiida/.services/postgresql/17")
+    assert "shut down\n" in control
+
+    seat.up()
+    assert seat.run("cat", ".services/jupyter-token") == token
+    assert seat.shell(f"tail -n 1 {page} ~/tutorial/notes.txt | grep -c m[yi]") == "2\n"
+    assert seat.extras(pk)["question"] == question
+    game = seat.auto_guess(str(pk), "--auto")
+    assert game.returncode == 0, game.stdout
+    wait_until(lambda: seat.is_finished(pk), f"{pk} is won")
