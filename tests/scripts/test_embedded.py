@@ -1,0 +1,303 @@
+"""The tutorial without Docker, started as a new user would, in a fresh clone.
+
+The clone's folder has a space and an umlaut, and the user's environment is full of what
+must not leak in: one installation meets all of that at once.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOKEN = re.compile(r"http://127\.0\.0\.1:(\d+)/lab/tree/tutorial\?token=([0-9a-f]{48})")
+
+
+def free_port():
+    """Return a port that nothing listens on."""
+    with socket.socket() as attempt:
+        attempt.bind(("127.0.0.1", 0))
+        return attempt.getsockname()[1]
+
+
+def files_below(folder):
+    """Return the names of all files, to see whether anything came or went.
+
+    Left out: what rustup writes when pip asks rustc for its version.
+    """
+    names = (str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    return sorted(name for name in names if not name.startswith(".rustup"))
+
+
+def copy_of_the_project(folder):
+    """Copy what git knows or would take, as a fresh clone has it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+
+
+class Seat:
+    """A clone with a user of its own: home folder, environment, port."""
+
+    def __init__(self, place):
+        """Lay out the clone and the user's home."""
+        self.clone = place / "Übung mit Leerzeichen"
+        self.home = place / "home"
+        self.port = free_port()
+        copy_of_the_project(self.clone)
+        (self.home / ".aiida").mkdir(parents=True)
+        (self.home / ".aiida" / "config.json").write_text("not to be read")
+        (self.home / "broken").mkdir()
+        (self.home / "broken" / "json.py").write_text("raise SystemExit('leaked in')")
+        self.variables = {
+            **{
+                key: value
+                for key, value in os.environ.items()
+                if not key.startswith(("COMPOSE", "DOCKER", "ENGINE", "PYTEST"))
+            },
+            "HOME": str(self.home),
+            "ENGINE": "local",
+            "PORT": str(self.port),
+            "PYTHON": sys.executable,
+            "AIIDA_PATH": str(self.home),
+            "AIIDA_PROFILE": "mine",
+            "JUPYTER_CONFIG_DIR": str(self.home / "jupyter"),
+            "JUPYTER_TOKEN": "mine",
+            "PIP_USER": "1",
+            "TMPDIR": str(place),
+            "http_proxy": "http://127.0.0.1:9",
+        }
+
+    def make(self, target, expect=0, **variables):
+        """Run make and return the lines of the answer, what went wrong included."""
+        done = subprocess.run(
+            ["make", "--no-print-directory", target],
+            cwd=self.clone,
+            env={**self.variables, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=280,
+        )
+        assert done.returncode == expect, done.stdout
+        return done.stdout.splitlines()
+
+    def inside(self, code):
+        """Run Python inside the tutorial and return what it prints."""
+        return subprocess.run(
+            [sys.executable, "scripts/embedded", "run", "python", "-c", code],
+            cwd=self.clone,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
+
+    def pids(self, *roles):
+        """Return the PIDs that `make status` shows, by role."""
+        expect = 0 if not roles else None
+        done = subprocess.run(
+            ["make", "--silent", "status"],
+            cwd=self.clone,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+        )
+        assert expect is None or done.returncode == expect, done.stdout + done.stderr
+        return dict(re.findall(r"^(\w+) +running \(PID (\d+)\)", done.stdout, re.M))
+
+    def processes(self):
+        """Return the command lines of this user's processes that name the clone."""
+        listing = subprocess.run(
+            ["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True
+        ).stdout
+        link = next(
+            str(link)
+            for link in Path(f"/tmp/aiida-hitl-{os.getuid()}").iterdir()
+            if link.is_symlink() and os.readlink(link) == str(self.clone)
+        )
+        return [line for line in listing.splitlines() if link in line]
+
+
+@pytest.fixture(scope="module")
+def seat(tmp_path_factory):
+    """Start the tutorial once; leave nothing running and no link behind."""
+    seat = Seat(tmp_path_factory.mktemp("embedded"))
+    before = files_below(seat.home)
+    try:
+        seat.first = seat.make("up")
+        yield seat
+        assert files_below(seat.home) == before
+    finally:
+        seat.make("clean", FORCE="1", ENGINE="local", DOCKER_HOST="unix:///nowhere")
+
+
+def test_the_first_start_says_what_it_does_in_three_lines(seat):
+    """One line for the wait, one for what runs, one with the address."""
+    installing, running, address = seat.first
+    assert installing.startswith("Installing into ")
+    assert running == (
+        "The tutorial is running on this machine (SQLite and ZeroMQ). Open:"
+    )
+    assert int(TOKEN.fullmatch(address)[1]) == seat.port
+
+
+def test_a_second_start_changes_nothing(seat):
+    """The same processes, the same address, no installation."""
+    pids = seat.pids()
+    assert seat.make("up") == seat.first[1:]
+    assert seat.pids() == pids
+    assert pids.keys() == {"JupyterLab", "daemon", "worker", "broker"}
+
+
+def test_jupyterlab_answers_to_the_token_only(seat):
+    """Who has the address of `make url` is let in; who has no token is not."""
+    (address,) = seat.make("url")
+    port, token = TOKEN.fullmatch(address).groups()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    api = f"http://127.0.0.1:{port}/api/contents"
+    with opener.open(f"{api}?token={token}") as answer:
+        names = [entry["name"] for entry in json.load(answer)["content"]]
+    assert "tutorial" in names
+    for wrong in ("", "?token=", "?token=mine"):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            opener.open(api + wrong)
+    token_file = seat.clone / ".tutorial" / "token"
+    assert token_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_jupyterlab_listens_on_loopback_only(seat):
+    """No other machine can reach it."""
+    listening = [
+        line.split()[1]
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        if line.split()[1].endswith(f":{seat.port:04X}") and line.split()[3] == "0A"
+    ]
+    assert listening == [f"0100007F:{seat.port:04X}"]
+
+
+def test_a_calculation_runs_in_the_daemon(seat):
+    """The profile, broker, worker and computer work together."""
+    program = """
+import time
+from aiida import load_profile, orm
+from aiida.engine import submit
+from aiida.plugins import CalculationFactory
+load_profile()
+computer = orm.load_computer("localhost")
+code = orm.InstalledCode(computer=computer, filepath_executable="/bin/bash").store()
+add = CalculationFactory("core.arithmetic.add")
+node = submit(add, code=code, x=orm.Int(4), y=orm.Int(5))
+deadline = time.time() + 60
+while not node.is_terminated and time.time() < deadline:
+    time.sleep(0.5)
+print(node.process_state.value, node.outputs.sum.value)
+"""
+    assert seat.inside(program).split() == ["finished", "9"]
+
+
+def test_the_profile_is_shown_and_kept(seat):
+    """`make profile` where there is one only shows it."""
+    shown = "\n".join(seat.make("profile"))
+    for part in ("profile:     tutorial", "SqliteDosStorage", "Daemon is running"):
+        assert part in shown
+
+
+def test_a_shell_is_the_tutorials_even_with_other_settings_in_bashrc(seat):
+    """A terminal reads the person's own settings first, and ours have the last word."""
+    rc = seat.home / ".bashrc"
+    rc.write_text("export AIIDA_PATH=~ PATH=/usr/bin:/bin\nalias mine=true\n")
+    try:
+        bashrc = seat.clone / ".tutorial" / "bashrc"
+        asked = "which verdi; echo $AIIDA_PATH; type mine"
+        said = subprocess.run(
+            ["bash", "--rcfile", bashrc, "-i", "-c", asked],
+            env=seat.variables,
+            capture_output=True,
+            text=True,
+            start_new_session=True,
+        ).stdout.splitlines()
+    finally:
+        rc.unlink()
+    assert said[0].endswith("/.tutorial/venv/bin/verdi")
+    assert said[1].endswith("/.tutorial/aiida")
+    assert "alias" in said[2]
+
+
+@pytest.mark.parametrize(
+    "killed", [["daemon"], ["broker"], ["JupyterLab"], ["daemon", "worker", "broker"]]
+)
+def test_a_start_mends_what_was_killed(seat, killed):
+    """SIGKILL leaves orphans and stale files; `make up` does not mind."""
+    before = seat.pids()
+    if killed == ["broker"]:
+        time.sleep(4)  # ps tells ages in seconds, and the broker's is what shows it
+    for role in killed:
+        os.kill(int(before[role]), signal.SIGKILL)
+    if killed == ["broker"]:
+        # The daemon starts another one by itself, which the worker does not hear.
+        deadline = time.monotonic() + 20
+        while seat.pids("any").get("broker") in (before["broker"], None):
+            assert time.monotonic() < deadline
+    assert seat.make("up")[-1] == seat.first[-1]
+    after = seat.pids()
+    assert after.keys() == before.keys()
+    assert not {after[role] for role in killed} & set(before.values())
+
+
+def test_a_stop_leaves_no_process_and_a_start_without_a_port_says_so(seat):
+    """After `make down` nothing runs; a taken port is one line, with another one."""
+    assert seat.make("down") == [
+        "The tutorial is stopped; its data is kept. `make up` goes on from here."
+    ]
+    assert seat.processes() == []
+    assert not list(seat.home.parent.glob("aiida_zeromq_*"))
+    assert seat.make("down")[0].startswith("The tutorial is not running")
+    assert seat.make("status", expect=2)[0].startswith("The tutorial is not running")
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", seat.port))
+        other.listen()
+        line, rest, _ = seat.make("up", expect=2)
+    assert line.startswith(f"Port {seat.port} is in use by another program.")
+    assert rest == "Nothing was started. (make doctor looks again)"
+    assert seat.processes() == []
+    assert seat.make("up") == seat.first[1:]
+
+
+def test_fresh_pages_keep_what_the_reader_wrote(seat):
+    """`make reset` gives every page back and keeps the reader's as a copy."""
+    pages = seat.clone / ".tutorial" / "home" / "tutorial"
+    page = next(iter(sorted(pages.glob("*.md"))))
+    original = page.read_text()
+    page.write_text("mine")
+    assert "is fresh again; your version is" in seat.make("reset")[0]
+    assert page.read_text() == original
+    assert [p.read_text() for p in pages.glob(f"{page.stem}.2*.md")] == ["mine"]
+
+
+def test_nothing_is_removed_without_being_asked(seat):
+    """`make clean` without a terminal wants FORCE=1."""
+    (line, _) = seat.make("clean", expect=2)
+    assert line.startswith("This removes the tutorial with all data and notebooks")
+    assert (seat.clone / ".tutorial").is_dir()
