@@ -70,6 +70,8 @@ def verdi(*arguments: str) -> str:
 def profile() -> str:
     """Return the name of a loaded SQLite + ZeroMQ profile that `verdi presto` made."""
     verdi("presto", "--use-zeromq", "-p", "test", "--non-interactive")
+    # A busy machine needs more than the 2 s in which a daemon has to stop by default.
+    verdi("config", "set", "daemon.timeout", "30")
     from aiida import load_profile
 
     return load_profile("test").name
