@@ -27,7 +27,7 @@ def main() -> None:
             sys.exit(
                 "AiiDA's configuration (.aiida/config.json) is missing from the volume,"
                 " but its database is there. Put it back from your backup, or start"
-                " afresh with `docker compose down --volumes`, which deletes everything."
+                " afresh with `docker compose down --volumes`, which deletes it all."
             )
         return
     shutil.rmtree(PARTIAL, ignore_errors=True)

@@ -99,7 +99,8 @@ class Seat:
 
     def remove(self) -> None:
         """Stop it and delete everything."""
-        self.try_compose("down", "--volumes", "--timeout", "5", "--remove-orphans")
+        self.try_compose("kill")
+        self.try_compose("down", "--volumes", "--remove-orphans")
         docker("volume", "rm", "--force", self.volume)
 
     def logs(self) -> str:
@@ -149,7 +150,7 @@ class Seat:
         return json.loads(docker("inspect", self.container))[0]
 
     def is_healthy(self) -> bool:
-        """Ask all four services now, without the pause between two of Docker's looks."""
+        """Ask all four services now, not after the pause that Docker is given."""
         probe = (
             "rm -f /run/tutorial/healthy; exec /opt/tutorial/container/healthcheck.py"
         )

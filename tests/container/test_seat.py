@@ -97,9 +97,9 @@ def test_daemon_obeys_verdi(seat: Seat) -> None:
 
 def test_healthcheck_is_not_led_astray(seat: Seat) -> None:
     """A proxy of the institute's is not asked for the seat's own JupyterLab."""
-    proxy = "http_proxy=http://192.0.2.1:3128"
-    seat.run(
-        "env", proxy, f"HTTP_{proxy[5:]}", "/opt/tutorial/container/healthcheck.py"
+    seat.shell(
+        "rm -f /run/tutorial/healthy; export http_proxy=http://192.0.2.1:3128;"
+        " HTTP_PROXY=$http_proxy /opt/tutorial/container/healthcheck.py"
     )
 
 
