@@ -38,5 +38,5 @@ check: develop ## lint and types only
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 develop: ## make .venv, with what tests and lint need
 	@$(or $(PYTHON),python3) scripts/install-locked.py .venv requirements-dev.lock
-lock: ## choose the newest versions and lock them
+lock: ## lock the versions of pyproject.toml; UPGRADE=1 takes the newest
 	@scripts/lock

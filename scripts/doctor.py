@@ -19,10 +19,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 OLDEST_PYTHON = (3, 10)
 GIGABYTE = 10**9
-# Measured: the environment with its data is 0.6 GB and pip keeps as much again in its
-# cache; the image is about 1 GB, and building it takes about three times that.
-DISK = {"local": 2 * GIGABYTE, "docker": 5 * GIGABYTE}
-# Measured: a seat with one open notebook takes 0.7 GB.
+# Measured: .tutorial is 0.41 GB, and pip may keep as much again in its cache; the image
+# is 0.65 GB, and the layers of one build take three times that.
+DISK = {"local": 1.5 * GIGABYTE, "docker": 4 * GIGABYTE}
+# Measured: a seat with one open notebook takes 0.45 GB; its calculations come on top.
 MEMORY = 1 * GIGABYTE
 
 

@@ -28,8 +28,8 @@ NOT_FOR_PIP = re.compile(
 REMEDIES = [
     (
         r"CERTIFICATE_VERIFY_FAILED|SSLError",
-        "A proxy on the way shows its own certificate. Put your institute's CA bundle "
-        "in EXTRA_CA_CERTIFICATES: EXTRA_CA_CERTIFICATES=/path/to/bundle.pem make up",
+        "A proxy on the way shows its own certificate. Give make your institute's CA "
+        "bundle: EXTRA_CA_CERTIFICATES=/path/to/bundle.pem make ...",
     ),
     (r"No space left on device", "The disk is full. Free some space and try again."),
     (
@@ -47,7 +47,7 @@ REMEDIES = [
     (
         r"No matching distribution|Requires-Python",
         "A package has no version for this Python (or your package index lacks it). "
-        "Python 3.10 to 3.13 are known to work: PYTHON=python3.12 make up",
+        "Python 3.10 to 3.13 are known to work: PYTHON=python3.12 make ...",
     ),
 ]
 
