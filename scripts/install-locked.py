@@ -115,9 +115,8 @@ def install(venv: Path, lock: Path) -> None:
     pip += ["--no-input", "--progress-bar=off", "--disable-pip-version-check"]
     log = venv / "install.log"
     if {**stamp, "project": ""} != {**wanted, "project": ""}:
-        print(
-            f"Installing into {venv}; the first time takes about a minute.", flush=True
-        )
+        place = os.path.relpath(os.path.realpath(venv), ROOT)
+        print(f"Installing into {place}; this takes about a minute.", flush=True)
         if venv.exists():
             shutil.rmtree(venv)
         venv.mkdir(parents=True)

@@ -23,7 +23,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import layout
 import services
@@ -192,7 +191,9 @@ def clean() -> None:
             services.stop()
             shutil.rmtree(FOLDER)
     if ROOT != REAL_ROOT:
-        Path(ROOT).unlink()
+        ROOT.unlink()
+        with contextlib.suppress(OSError):  # other clones have theirs there
+            ROOT.parent.rmdir()
 
 
 COMMANDS = {

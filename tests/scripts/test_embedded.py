@@ -154,7 +154,7 @@ def seat(tmp_path_factory):
 def test_the_first_start_says_what_it_does_in_three_lines(seat):
     """One line for the wait, one for what runs, one with the address."""
     installing, running, address = seat.first
-    assert installing.startswith("Installing into ")
+    assert installing == "Installing into .tutorial/venv; this takes about a minute."
     assert running == (
         "The tutorial is running on this machine (SQLite and ZeroMQ). Open:"
     )
