@@ -33,6 +33,8 @@ RUN mkdir -p /etc/postgresql-common \
         supervisor \
         # PID 1: forwards signals and buries zombies
         tini \
+    # dpkg leaves the folders of what it excludes, and Erlang searches them
+    && find /usr/lib/rabbitmq /usr/lib/postgresql -type d -empty -delete \
     && rm -rf /var/cache/apt/* /var/cache/debconf/*-old /var/lib/apt/lists/* \
         /var/lib/postgresql /var/lib/rabbitmq /var/log/* \
         # one and the same for every user of the image, and nothing here uses it
