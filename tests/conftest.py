@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pexpect
 import pytest
 
 if TYPE_CHECKING:
@@ -64,6 +66,20 @@ def verdi(*arguments: str) -> str:
     output = done.stdout + done.stderr
     assert done.returncode == 0, f"verdi {' '.join(arguments)}: {output}"
     return output
+
+
+def terminal(program: str, *arguments: object) -> pexpect.spawn:
+    """Start a program in a terminal of 80 columns."""
+    return pexpect.spawn(
+        program,
+        [str(argument) for argument in arguments],
+        encoding="utf-8",
+        timeout=60,
+        dimensions=(24, 80),
+        env={**os.environ, "TERM": "xterm"},
+        # A test run in the background of a shell hands on that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 
 import pexpect
@@ -10,7 +9,15 @@ import pytest
 from aiida.orm import Int, WorkChainNode
 
 from aiida_humanintheloop.inbox import Conversation
-from tests.conftest import REPOSITORY, paused, refresh, target_of, verdi, wait_until
+from tests.conftest import (
+    REPOSITORY,
+    paused,
+    refresh,
+    target_of,
+    terminal,
+    verdi,
+    wait_until,
+)
 
 SCRIPT = str(REPOSITORY / "scripts" / "auto-guess.py")
 
@@ -27,18 +34,6 @@ def auto_guess(*arguments: object, typed: str = "") -> subprocess.CompletedProce
     )
 
 
-def terminal(*arguments: object) -> pexpect.spawn:
-    """Start the script in a terminal of 80 columns."""
-    return pexpect.spawn(
-        SCRIPT,
-        [str(argument) for argument in arguments],
-        encoding="utf-8",
-        timeout=30,
-        dimensions=(24, 80),
-        env={**os.environ, "TERM": "xterm"},
-    )
-
-
 def wrong_guesses(node: WorkChainNode, count: int) -> list[int]:
     """Return guesses that do not end the game."""
     return [n for n in range(1, 100) if n != target_of(node)][:count]
@@ -47,7 +42,7 @@ def wrong_guesses(node: WorkChainNode, count: int) -> list[int]:
 def test_a_game_is_won_at_the_terminal(game: WorkChainNode) -> None:
     """Each question is shown, a wrong kind of answer is told so, then the table."""
     wrong, target = wrong_guesses(game, 1)[0], target_of(game)
-    player = terminal(game.pk)
+    player = terminal(SCRIPT, game.pk)
     player.expect_exact("Question 1: Guess a number between 1 and 100.")
     player.expect_exact("Your answer: ")
     player.sendline("fifty")
@@ -109,7 +104,7 @@ def test_the_end_of_input_leaves_the_game_waiting(game: WorkChainNode) -> None:
 
 def test_ctrl_c_leaves_the_game_waiting(game: WorkChainNode) -> None:
     """The exit code is that of an interrupt; there is no traceback."""
-    player = terminal(game.pk)
+    player = terminal(SCRIPT, game.pk)
     player.expect_exact("Your answer: ")
     player.sendintr()
     player.expect_exact("The game waits for you. Come back with:")
@@ -203,7 +198,7 @@ def test_with_the_daemon_down_and_no_question_it_says_so(game: WorkChainNode) ->
 def test_two_people_play_one_game(game: WorkChainNode) -> None:
     """The slower one is told who was first, and goes on with the next question."""
     wrong, target = wrong_guesses(game, 1)[0], target_of(game)
-    ada, bob = terminal(game.pk), terminal(game.pk)
+    ada, bob = terminal(SCRIPT, game.pk), terminal(SCRIPT, game.pk)
     for player in (ada, bob):
         player.expect_exact("Question 1: ")
         player.expect_exact("Your answer: ")

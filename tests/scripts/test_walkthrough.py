@@ -11,7 +11,7 @@ import pexpect
 import pytest
 from aiida.orm import QueryBuilder, WorkChainNode, load_node
 
-from tests.conftest import REPOSITORY, paused, refresh, verdi
+from tests.conftest import REPOSITORY, paused, refresh, terminal, verdi
 
 SCRIPT = str(REPOSITORY / "scripts" / "walkthrough.py")
 COMMANDS = [
@@ -105,14 +105,7 @@ def test_a_command_that_does_something_else_fails_the_walk(tmp_path: Path) -> No
 @pytest.mark.usefixtures("daemon")
 def test_with_pause_enter_goes_on_and_ctrl_c_leaves_the_game_waiting() -> None:
     """The walk ends with 130 and says how to go on; the game is not lost."""
-    walker = pexpect.spawn(
-        SCRIPT,
-        ["--pause"],
-        encoding="utf-8",
-        timeout=60,
-        dimensions=(24, 80),
-        env={**os.environ, "TERM": "xterm"},
-    )
+    walker = terminal(SCRIPT, "--pause")
     walker.expect_exact("(Enter)")
     walker.sendline()
     walker.expect(r"PK=(\d+)\r\n")
