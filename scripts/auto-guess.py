@@ -45,8 +45,8 @@ def ask_person(_letters: list[Letter]) -> str:
 
 def bisect(letters: list[Letter]) -> str:
     """Guess in the middle of what the questions so far leave open."""
-    schema = letters[-1].question.schema
-    low, high = schema["minimum"], schema["maximum"]
+    kind = letters[-1].question.kind
+    low, high = kind.minimum, kind.maximum
     for letter in letters:
         hint = re.search(r"(higher|lower) than (\d+)", letter.question.text)
         if hint and hint[1] == "higher":

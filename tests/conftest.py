@@ -17,7 +17,7 @@ import pexpect
 import pytest
 
 if TYPE_CHECKING:
-    from aiida.orm import WorkChainNode
+    from aiida.orm import InstalledCode, WorkChainNode
 
 REPOSITORY = Path(__file__).parent.parent
 PATIENCE_SECONDS = 60.0
@@ -37,7 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
     modules = config.stash[folder] / "modules"
     modules.mkdir()
     sys.path.append(str(modules))
-    os.environ["PYTHONPATH"] = str(modules)
+    paths = [str(modules), str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -112,6 +113,19 @@ def daemon(_daemon_of_the_session: None) -> None:
 def modules(pytestconfig: pytest.Config) -> Path:
     """Return the folder from which the workers of the daemon import as well."""
     return pytestconfig.stash[folder] / "modules"
+
+
+@pytest.fixture
+def code(profile: str) -> InstalledCode:
+    """Return `bash` as the code of an ArithmeticAddCalculation on this machine."""
+    from aiida.orm import InstalledCode, load_computer
+
+    return InstalledCode(
+        label="add",
+        computer=load_computer("localhost"),
+        filepath_executable="/bin/bash",
+        default_calc_job_plugin="core.arithmetic.add",
+    ).store()
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 import pytest
 
-from aiida_humanintheloop import Answer, InvalidAnswer, Question, Verdict
-from aiida_humanintheloop.question import shown
+from aiida_humanintheloop import Answer, Integer, InvalidAnswer, Question, Verdict
+from aiida_humanintheloop.kinds import shown
 
-GUESS = Question.integer("Guess.", 1, 100)
+GUESS = Integer(1, 100)
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ GUESS = Question.integer("Guess.", 1, 100)
 )
 def test_what_a_person_means_by_an_integer_is_taken(raw: object, value: int) -> None:
     """An integer may also come as the text that was typed."""
-    assert GUESS.judge(raw) == value
+    assert GUESS.read(raw) == value
 
 
 NO_GUESS = [
@@ -53,7 +53,7 @@ def test_anything_else_is_refused_in_one_short_line(raw: object) -> None:
     with pytest.raises(
         InvalidAnswer, match="must be an integer between 1 and 100"
     ) as no:
-        GUESS.judge(raw)
+        GUESS.read(raw)
     reason = str(no.value)
     assert len(reason) < 120
     assert reason.isprintable()
@@ -63,15 +63,15 @@ def test_anything_else_is_refused_in_one_short_line(raw: object) -> None:
 def test_no_answer_is_called_so(raw: object) -> None:
     """Playing without an answer is no wrong answer."""
     with pytest.raises(InvalidAnswer, match="No answer was given"):
-        GUESS.judge(raw)
+        GUESS.read(raw)
 
 
 @pytest.mark.parametrize(
     ("question", "expects"),
     [
-        (Question.integer("?"), "an integer"),
-        (Question.integer("?", minimum=3), "an integer of 3 or more"),
-        (Question.integer("?", maximum=3), "an integer of 3 or less"),
+        (Question("?", Integer()), "an integer"),
+        (Question("?", Integer(minimum=3)), "an integer of 3 or more"),
+        (Question("?", Integer(maximum=3)), "an integer of 3 or less"),
         (Question("?"), "text"),
     ],
 )
@@ -82,7 +82,7 @@ def test_a_question_says_what_it_expects(question: Question, expects: str) -> No
 
 def test_text_is_taken_as_it_is() -> None:
     """A question for text keeps white space and line ends."""
-    assert Question("Why?").judge(" two\nlines ") == " two\nlines "
+    assert Question("Why?").kind.read(" two\nlines ") == " two\nlines "
 
 
 @pytest.mark.parametrize("value", ["½ \ud800 \x00", [1, {"a": None}], True, 1.5])

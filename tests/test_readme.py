@@ -22,9 +22,9 @@ def test_the_example_asks_and_goes_on_with_the_answer(
     node = submit(importlib.import_module("readme_example").Relax)
     with Conversation(node) as talk:
         asked = talk.wait(60)
-        assert asked.question.text == "Which cutoff, in Ry?"
+        assert asked.question.text == "Which cutoff?"
         refused = talk.answer(10)
-        assert "must be an integer between 20 and 200" in refused.reason
+        assert "must be an integer between 20 and 200 Ry" in refused.reason
         assert talk.answer(30).accepted
         assert talk.wait(60) is None
     refresh()

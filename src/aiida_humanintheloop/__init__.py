@@ -7,17 +7,26 @@ from .exceptions import (
     Unreachable,
 )
 from .interactive import InteractiveWorkChain
+from .kinds import Boolean, Choice, Choices, Float, Integer, Json, Node, Text
 from .question import Answer, Question, Verdict
 from .workflows.guessing_game import HumanLoopWorkChain
 
 __all__ = [
     "Answer",
+    "Boolean",
+    "Choice",
+    "Choices",
+    "Float",
     "HumanInTheLoopError",
     "HumanLoopWorkChain",
+    "Integer",
     "InteractiveWorkChain",
     "InvalidAnswer",
+    "Json",
     "NoSuchWorkflow",
+    "Node",
     "Question",
+    "Text",
     "Unreachable",
     "Verdict",
 ]

@@ -22,7 +22,7 @@ from plumpy.process_comms import INTENT_KEY, MessageBuilder
 
 from .exceptions import InvalidAnswer, NoSuchWorkflow, Unreachable
 from .interactive import ANSWER_INTENT, InteractiveWorkChain
-from .mailbox import Letter, Mailbox, now
+from .mailbox import Letter, Mailbox, timestamp
 from .question import Answer, Verdict
 
 __all__ = ["Conversation", "daemon_runs", "load_workflow"]
@@ -74,7 +74,7 @@ def _asks(node: WorkChainNode) -> bool:
     try:
         return issubclass(node.process_class, InteractiveWorkChain)
     except ValueError:  # the plugin that it came from is not installed here
-        return Mailbox(node).latest() is not None
+        return bool(Mailbox(node).letters())
 
 
 def daemon_runs() -> bool:
@@ -133,9 +133,14 @@ class Conversation:
     # region reading
 
     def question(self) -> Letter | None:
-        """Return the open question, None where there is none now."""
+        """Return the open question, or the first of several; None where none is."""
+        waiting = self.questions()
+        return waiting[0] if waiting else None
+
+    def questions(self) -> list[Letter]:
+        """Return all open questions, oldest first."""
         self._refresh()
-        return None if self.node.is_terminated else self.mailbox.open_letter()
+        return [] if self.node.is_terminated else self.mailbox.open_letters()
 
     def wait(self, timeout: float | None = None) -> Letter | None:
         """Return the next open question as soon as there is one.
@@ -170,25 +175,29 @@ class Conversation:
     # endregion
     # region answering
 
-    def answer(self, value: Any, question: str | None = None) -> Verdict:
+    def answer(
+        self, value: Any, question: str | None = None, comment: str | None = None
+    ) -> Verdict:
         """Give an answer, and return what became of it.
 
         :param value: anything that JSON can hold.
-        :param question: id of the question that it is meant for, by default the one
-            that is open now. It never counts for another.
+        :param question: id or name of the question that it is meant for, by default
+            the one that is open now. It never counts for another.
+        :param comment: why, for the record.
         :raises InvalidAnswer: if the value is nothing that JSON can hold.
         """
-        letter = self.question()
+        waiting = self.questions()
         if self.node.is_terminated:
             return Verdict("refused", "The workflow has ended.", question)
-        if letter is None and question is None:
+        if not waiting and question is None:
             # Sent without an id it would count for whatever is asked next.
             return Verdict("refused", "No question is open now.")
         answer = Answer(
             value=value,
-            question=question or (letter.id if letter else None),
+            question=question or (waiting[0].id if len(waiting) == 1 else None),
+            comment=comment,
             by=self._by,
-            at=now(),
+            at=timestamp(),
             via=self._via,
             key=uuid.uuid4().hex,
         )
@@ -206,11 +215,17 @@ class Conversation:
 
     def _keep(self, answer: Answer) -> Verdict:
         """Leave the answer where the process looks when it is next loaded."""
-        letter = self.question()
-        if letter is None or letter.id != answer.question:
-            return Verdict("refused", "No question is open.", answer.question)
+        meant = [
+            letter
+            for letter in self.questions()
+            if answer.question is None or letter.is_called(answer.question)
+        ]
+        if len(meant) != 1:
+            reason = "Say which question is answered." if meant else "It is not open."
+            return Verdict("refused", reason, answer.question)
+        letter = meant[0]
         try:
-            letter.question.judge(answer.value)
+            letter.question.kind.read(answer.value)
         except InvalidAnswer as error:
             return Verdict("refused", str(error), letter.id)
         first = self.mailbox.kept()

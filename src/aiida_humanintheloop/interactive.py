@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import kiwipy
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import WorkChain
+from aiida.engine.processes.workchains.workchain import WorkChainSpec
+from aiida.orm import load_node
 from plumpy.process_comms import INTENT_KEY, Intent
 
 from .exceptions import InvalidAnswer
-from .mailbox import Letter, Mailbox, now
-from .question import Answer, Question, Verdict, shown
+from .kinds import Node, shown
+from .mailbox import Letter, Mailbox, Until, now, timestamp
+from .question import DEFAULT, WAIT, Answer, Question, Verdict
 
 __all__ = ["ANSWER_INTENT", "ASKED", "InteractiveWorkChain"]
 
@@ -23,6 +30,9 @@ ANSWER_INTENT = "humanintheloop.answer"
 ASKED = "state_changed.running.asked"
 
 STATUS = 'Need user input via "answer" extra before replaying!'
+# The clock of the event loop stands still while a laptop sleeps, a deadline does not.
+_LOOK_AGAIN_SECONDS = 60.0
+_PASSED = "the deadline passed"
 
 
 class InteractiveWorkChain(WorkChain):
@@ -31,74 +41,271 @@ class InteractiveWorkChain(WorkChain):
     `self.ask(question)` ends its step with the workflow paused; the next step starts
     only after an answer that fits, and reads it with `self.answer()`. The process is
     the only judge: whatever way an answer comes (the extra `answer` and then
-    `verdi process play`, or a message), it passes `_judge` in the process's own event
-    loop, one after the other, so that of two answers the first is taken and the
-    second is told so.
+    `verdi process play`, a message, a deadline), it passes `_judge` in the process's
+    own event loop, one after the other, so that of two answers the first is taken and
+    the second is told so.
     """
+
+    _ends_with: str | None = None
+    _timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def define(cls, spec: WorkChainSpec) -> None:  # type: ignore[override]
+        """Declare the exit code for a deadline that nobody met."""
+        super().define(spec)
+        spec.exit_code(
+            461,
+            "ERROR_NOT_ANSWERED",
+            message="A question was not answered before its deadline.",
+        )
 
     # region for the author of a workflow
 
-    def ask(self, question: Question) -> None:
-        """Ask, and pause at the end of this step until the answer is there."""
-        letter = self.mailbox.ask(question)
-        self.report(f"asked: {letter.question.text!r}")
+    def ask(
+        self,
+        question: Question | None = None,
+        /,
+        until: Until = "all",
+        **questions: Question,
+    ) -> None:
+        """Ask, and pause at the end of this step until the answer is there.
+
+        :param question: one question, whose answer is `self.answer()`.
+        :param questions: or several at once, each under a name, whose answers are
+            `self.answer(name)`.
+        :param until: `all` waits for all answers, `any` for the first one.
+        """
+        asked: dict[str | None, Question] = {k: q for k, q in questions.items()}
+        if question is not None:
+            asked[None] = question
+        if not asked or (question is not None and questions):
+            raise ValueError("ask takes one question, or several with a name each")
+        for each in asked.values():
+            self._check_names(each)
+        for letter in self.mailbox.ask(asked, until):
+            self.report(f"asked: {letter.label!r}")
         self.pause(STATUS)
 
-    def answer(self) -> Any:
+    def answer(self, name: str | None = None) -> Any:
         """Return the answer to the question that was asked last.
 
-        :raises RuntimeError: if there is none, which is a mistake in the outline.
+        :param name: which one, of several that were asked together.
+        :return: the value; for a question for a node, the node.
+        :raises LookupError: if it was not answered (see `answered`), or not asked.
         """
-        letter = self.mailbox.latest()
-        if letter is None or letter.answer is None:
-            raise RuntimeError("no answer: `answer` has to follow `ask` in the outline")
-        return letter.answer.value
+        for letter in self.mailbox.last_batch():
+            if name in (None, letter.name) and letter.answer is not None:
+                value = letter.answer.value
+                is_node = isinstance(letter.question.kind, Node)
+                return load_node(value) if is_node else value
+        raise LookupError(f"no answer{f' to {name}' if name else ''} is there")
+
+    def answered(self, name: str) -> bool:
+        """Return whether this question, of those asked last, was answered."""
+        return any(
+            letter.name == name and letter.answer is not None
+            for letter in self.mailbox.last_batch()
+        )
 
     @property
     def mailbox(self) -> Mailbox:
         """The questions and answers in the extras of this workflow's node."""
         return Mailbox(self.node)
 
+    def _check_names(self, question: Question) -> None:
+        """Refuse names that would only be missed when somebody has answered."""
+        if question.validator and not callable(getattr(self, question.validator, None)):
+            raise ValueError(f"there is no method {question.validator!r} to validate")
+        if question.at_deadline not in (WAIT, DEFAULT, *self.exit_codes):
+            raise ValueError(f"there is no exit code {question.at_deadline!r}")
+
     # endregion
     # region the judge
 
     def _judge(self, answer: Answer) -> Verdict:
         """Take the answer and go on, or say why not and go on waiting."""
-        letter = self.mailbox.open_letter()
-        if letter is None or (answer.question or letter.id) != letter.id:
+        self._enforce_deadlines()
+        waiting = self.mailbox.open_letters()
+        if answer.question is None and len(waiting) > 1:
+            return self._judge_several(answer, waiting)
+        meant = [
+            letter
+            for letter in waiting
+            if letter.is_called(answer.question or letter.id)
+        ]
+        if not meant:
             return self._judge_late(answer)
+        return self._judge_one(answer, meant[-1])
+
+    def _judge_one(self, answer: Answer, letter: Letter) -> Verdict:
+        question = letter.question
+        if question.assignees and answer.by not in question.assignees:
+            who = (
+                f"{answer.by} was not asked"
+                if answer.by
+                else "It is not said who answers"
+            )
+            reason = f"{who}: only {', '.join(question.assignees)} may answer."
+            return self._refuse(letter, reason)
         try:
-            value = letter.question.judge(answer.value)
+            value = question.kind.read(answer.value)
+            if isinstance(question.kind, Node):
+                value = self._find_node(question.kind, value)
+            self._validate(question, value)
         except InvalidAnswer as error:
             return self._refuse(letter, str(error))
-        self.report(f"Answer: {shown(answer.value)}. Clearing it...")
-        taken = replace(answer, value=value, question=letter.id, at=answer.at or now())
-        self.mailbox.accept(letter, taken)
-        super().play()
+        self._accept(letter, replace(answer, value=value))
         return Verdict("accepted", "Accepted.", letter.id, value)
 
-    def _refuse(self, letter: Letter, reason: str) -> Verdict:
-        self.mailbox.complain(letter, reason)
-        self.set_status(f"{STATUS} {reason}")
-        self.report(reason)
-        return Verdict("refused", reason, letter.id)
+    def _judge_several(self, answer: Answer, waiting: list[Letter]) -> Verdict:
+        """Judge an answer without a name where several questions are open."""
+        names = [letter.name or letter.id for letter in waiting]
+        if isinstance(answer.value, dict) and answer.value.keys() <= set(names):
+            verdicts = [
+                self._judge(replace(answer, value=value, question=name))
+                for name, value in answer.value.items()
+            ]
+            refused = [verdict for verdict in verdicts if not verdict.accepted]
+            if verdicts:
+                return (refused or verdicts)[-1]
+        reason = (
+            f"{len(waiting)} questions are open: say which one is answered, or answer "
+            f"with an object that has the names {', '.join(names)}."
+        )
+        return self._refuse(waiting[0], reason)
 
     def _judge_late(self, answer: Answer) -> Verdict:
         """Tell somebody whose question is not open who was first, and when."""
-        asked = {letter.id: letter for letter in self.mailbox.letters()}
-        letter = asked.get(answer.question or "") or self.mailbox.latest()
-        if letter is None or letter.answer is None:
+        letters = self.mailbox.letters()
+        meant = [
+            letter for letter in letters if letter.is_called(answer.question or "")
+        ]
+        if not letters or (meant or letters)[-1].is_open:
             return Verdict("refused", "This workflow does not wait for an answer now.")
+        letter = (meant or letters)[-1]
+        if letter.answer is None:
+            reason = f"Question {letter.id} is closed: {letter.closed}."
+            return Verdict("refused", reason, letter.id)
         first = letter.answer
         if answer.key is not None and first.key == answer.key:
             # Sent twice, because the first reply got lost.
             return Verdict("accepted", "Accepted.", letter.id, first.value)
-        return Verdict(
-            "refused",
+        if first.kind == "default":
+            reason = (
+                f"The deadline of question {letter.id} passed, and its default "
+                f"{shown(first.value)} was taken at {first.at}."
+            )
+            return Verdict("refused", reason, letter.id)
+        reason = (
             f"Question {letter.id} was already answered with {shown(first.value)} "
-            f"by {first.by or 'somebody'} at {first.at}.",
-            letter.id,
+            f"by {first.by or 'somebody'} at {first.at}."
         )
+        return Verdict("refused", reason, letter.id)
+
+    def _find_node(self, kind: Node, identifier: str) -> str:
+        """Return the UUID of the node that was meant."""
+        try:
+            digits = identifier.isdecimal()
+            node = (
+                load_node(pk=int(identifier)) if digits else load_node(uuid=identifier)
+            )
+        except (NotExistent, MultipleObjectsError, ValueError, OverflowError):
+            raise InvalidAnswer(
+                f"There is no node {identifier}: the answer must be {kind.expects}."
+            ) from None
+        types = {getattr(base, "class_node_type", None) for base in type(node).__mro__}
+        fits = not kind.of or not types.isdisjoint(kind.of)
+        if not fits or (kind.among and node.uuid not in kind.among):
+            raise InvalidAnswer(
+                f"{identifier} is a {type(node).__name__}: "
+                f"the answer must be {kind.expects}."
+            )
+        return node.uuid
+
+    def _validate(self, question: Question, value: Any) -> None:
+        """Ask the author's own validator; it must not be able to end the workflow."""
+        if question.validator is None:
+            return
+        try:
+            reason = getattr(self, question.validator)(value)
+        except Exception as error:
+            self.logger.exception("validator %s failed", question.validator)
+            reason = f"it could not be checked ({type(error).__name__}: {error})"
+        if reason is not None:
+            raise InvalidAnswer(f"{shown(value)} was not taken: {reason}")
+
+    def _accept(self, letter: Letter, answer: Answer) -> None:
+        """Record the answer, and go on if nothing is left to wait for."""
+        self.report(f"Answer: {shown(answer.value)}. Clearing it...")
+        answer = replace(answer, question=letter.id, at=answer.at or timestamp())
+        still_open = self.mailbox.accept(letter, answer)
+        if still_open:
+            self._tell(letter)
+        else:
+            super().play()
+
+    def _refuse(self, letter: Letter, reason: str) -> Verdict:
+        self.mailbox.complain(reason)
+        self.set_status(f"{STATUS} {reason}")
+        self.report(reason)
+        return Verdict("refused", reason, letter.id)
+
+    # endregion
+    # region deadlines
+
+    def _enforce_deadlines(self) -> None:
+        """Decide what nobody decided in time, and look again before the next deadline.
+
+        An answer that was kept while no worker had the process is judged first if it
+        was given in time: the deadline loses against an answer that came first.
+        """
+        waits = []
+        for letter in self.mailbox.open_letters():
+            if letter.deadline is None or letter.question.at_deadline == WAIT:
+                continue
+            left = (letter.deadline - now()).total_seconds()
+            if left > 0:
+                waits.append(left)
+            else:
+                self._pass_deadline(letter)
+        if waits and not self.has_terminated():
+            wait = min(min(waits), _LOOK_AGAIN_SECONDS)
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self.loop.call_later(
+                wait, self._guarded, self._enforce_deadlines
+            )
+
+    def _pass_deadline(self, letter: Letter) -> None:
+        kept = self.mailbox.kept()
+        if kept is not None and kept.at and letter.deadline is not None:
+            in_time = datetime.fromisoformat(kept.at) <= letter.deadline
+            if in_time and self._judge_one(kept, letter).accepted:
+                return
+        if letter.question.at_deadline == DEFAULT:
+            self.report(f"{_PASSED}, the default is taken")
+            value = letter.question.kind.read(letter.question.default)
+            self._accept(letter, Answer(value, kind="default", via="deadline"))
+            return
+        self.report(f"{_PASSED}: {letter.label!r} was not answered")
+        self.mailbox.close(_PASSED, letter)
+        self.mailbox.close(f"question {letter.id} was not answered in time")
+        self._ends_with = letter.question.at_deadline
+        super().play()
+
+    def _guarded(self, callback: Callable[[], Any]) -> None:
+        """Call back from the event loop; a mistake is logged, the workflow waits."""
+        try:
+            if not self.has_terminated():
+                callback()
+        except Exception:
+            self.logger.exception("could not look after the open questions")
+
+    def _do_step(self) -> Any:
+        """Run the next step, or end where a deadline says so."""
+        if self._ends_with is not None:
+            return self.exit_codes[self._ends_with]
+        return super()._do_step()
 
     # endregion
     # region ways in
@@ -113,7 +320,7 @@ class InteractiveWorkChain(WorkChain):
 
     def _play(self) -> Verdict | None:
         """Play, and return the verdict on the answer in the extras if one was due."""
-        if self.has_terminated() or self.mailbox.open_letter() is None:
+        if self.has_terminated() or not self.mailbox.open_letters():
             super().play()
             return None
         return self._judge(self.mailbox.kept() or Answer(None))
@@ -135,16 +342,25 @@ class InteractiveWorkChain(WorkChain):
         return True if verdict is None or verdict.accepted else verdict.reason
 
     def init(self) -> None:
-        """Take an answer that came while no worker had this process loaded."""
+        """Take up what happened while no worker had this process loaded."""
         super().init()
-        if not self.paused:
+        if self.paused:
+            self.loop.call_soon(self._guarded, self._catch_up)
+
+    def _catch_up(self) -> None:
+        """Take a kept answer, enforce a deadline, or go on if it is decided."""
+        if self.mailbox.open_letters():
+            self._enforce_deadlines()
+            if self.mailbox.open_letters() and self.mailbox.kept() is not None:
+                self.play()
             return
-        latest = self.mailbox.latest()
-        answered = latest is not None and latest.answer is not None
-        if answered or self.mailbox.kept() is not None:
-            # `answered`: the worker was killed after it took the answer and before
-            # the process could save that it goes on.
-            self.call_soon(self.play)
+        letters = self.mailbox.letters()
+        if letters and self.status and self.status.startswith(STATUS):
+            # The worker was killed after it took the answer, or saw the deadline pass,
+            # and before the process could save that it goes on.
+            late = [x for x in self.mailbox.last_batch() if x.closed == _PASSED]
+            self._ends_with = late[0].question.at_deadline if late else None
+            super().play()
 
     # endregion
     # region what the engine tells
@@ -152,8 +368,14 @@ class InteractiveWorkChain(WorkChain):
     def on_paused(self, msg: str | None = None) -> None:
         """Say that a question is open, once the pause is in the database."""
         super().on_paused(msg)
-        letter = self.mailbox.open_letter()
-        if letter is not None and self.runner.communicator is not None:
+        waiting = self.mailbox.open_letters()
+        if waiting:
+            self._tell(waiting[-1])
+            self._enforce_deadlines()
+
+    def _tell(self, letter: Letter) -> None:
+        """Wake whoever listens to this workflow."""
+        if self.runner.communicator is not None:
             self.runner.communicator.broadcast_send(
                 body={"question": letter.id}, sender=self.pid, subject=ASKED
             )
@@ -161,6 +383,8 @@ class InteractiveWorkChain(WorkChain):
     def on_terminated(self) -> None:
         """Take back a question that nobody can answer any more."""
         super().on_terminated()
+        if self._timer is not None:
+            self._timer.cancel()
         self.mailbox.close("the workflow ended")
 
     # endregion

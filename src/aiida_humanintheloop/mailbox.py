@@ -10,31 +10,50 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal
 
 from aiida.orm import ProcessNode
 
 from .question import Answer, Question
 
-__all__ = ["Letter", "Mailbox", "now"]
+__all__ = ["Letter", "Mailbox", "Until", "letters_of", "now", "timestamp"]
 
 VERSION = 1
 QUESTION, ANSWER, NOTE, RECORD = "question", "answer", "answer_note", "humanintheloop"
+Until = Literal["all", "any"]
 
 
-def now() -> str:
+def now() -> datetime:
+    """Return the time, UTC, to the second."""
+    return datetime.now(timezone.utc).replace(microsecond=0)
+
+
+def timestamp() -> str:
     """Return the time as ISO 8601, UTC, to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return now().isoformat()
 
 
 class Letter:
-    """One question of a workflow, and its answer if it has one."""
+    """One question of a workflow, and its answer if it has one.
+
+    :ivar id: "1" for the first question of a workflow, "2" for the next.
+    :ivar name: what the author calls it, None where it is asked alone.
+    :ivar batch: number of the `ask` that put it; what is asked together has the same.
+    :ivar deadline: when it is decided without a person, None if never.
+    :ivar closed: why nobody can answer it any more, None if it is open or answered.
+    """
 
     def __init__(self, record: dict[str, Any]) -> None:
         """Read the record of one question as it lies in the history."""
+        self.record = record
         self.id: str = record["id"]
-        self.question = Question(record["text"], record["schema"])
-        self.asked_at: str = record["asked_at"]
+        self.name: str | None = record.get("name")
+        self.batch: int = record["batch"]
+        self.until: Until = record.get("until", "all")
+        self.question = Question.from_record(record["question"])
+        self.asked_at = datetime.fromisoformat(record["asked_at"])
+        within = self.question.within
+        self.deadline = None if within is None else self.asked_at + within
         self.closed: str | None = record.get("closed")
         answer = record.get("answer")
         self.answer: Answer | None = Answer(**answer) if answer else None
@@ -44,6 +63,22 @@ class Letter:
         """Whether an answer can still be given."""
         return self.answer is None and self.closed is None
 
+    @property
+    def label(self) -> str:
+        """The question as a person reads it, with its name where it has one."""
+        name = f"{self.name}: " if self.name else ""
+        return f"{name}{self.question.text}"
+
+    def is_called(self, name: str) -> bool:
+        """Return whether somebody who says `name` means this question."""
+        return name in (self.id, self.name)
+
+
+def letters_of(extras: dict[str, Any]) -> list[Letter]:
+    """Return the questions that lie in a node's extras, oldest first."""
+    record = extras.get(RECORD) or {}
+    return [Letter(entry) for entry in record.get("history", [])]
+
 
 class Mailbox:
     """The questions of one workflow, read from and written to its node's extras."""
@@ -52,65 +87,20 @@ class Mailbox:
         """Look at the extras of `node`; nothing is read before it is asked for."""
         self._extras = node.base.extras
 
+    # region reading
+
     def letters(self) -> list[Letter]:
         """Return every question that was asked, oldest first."""
-        return [Letter(record) for record in self._history()]
+        return letters_of({RECORD: self._extras.get(RECORD, None)})
 
-    def latest(self) -> Letter | None:
-        """Return the question that was asked last."""
-        history = self._history()
-        return Letter(history[-1]) if history else None
+    def open_letters(self) -> list[Letter]:
+        """Return the questions that wait for an answer, oldest first."""
+        return [letter for letter in self.letters() if letter.is_open]
 
-    def open_letter(self) -> Letter | None:
-        """Return the question that waits for an answer."""
-        latest = self.latest()
-        return latest if latest is not None and latest.is_open else None
-
-    def ask(self, question: Question) -> Letter:
-        """Put a question; an answer left over from an earlier one is dropped.
-
-        Where the same question is open already, because a worker was killed between
-        asking and pausing, it stays as it is, and so does an answer to it.
-        """
-        history = self._history()
-        if history and Letter(history[-1]).is_open:
-            if history[-1]["text"] == question.text:
-                return Letter(history[-1])
-            history.pop()
-        record = {
-            "id": str(len(history) + 1),
-            "text": question.text,
-            "schema": dict(question.schema),
-            "asked_at": now(),
-        }
-        self._post(question.text, [*history, record])
-        return Letter(record)
-
-    def complain(self, letter: Letter, reason: str) -> None:
-        """Say in the question why an answer was not taken, and clear that answer."""
-        self._post(f"{letter.question.text} {reason}")
-
-    def accept(self, letter: Letter, answer: Answer) -> None:
-        """Record the answer to a question, and clear the raw one."""
-        history = self._history()
-        history[-1]["answer"] = asdict(answer)
-        self._post(letter.question.text, history)
-
-    def close(self, reason: str) -> None:
-        """Take back a question that nobody can answer any more."""
-        history = self._history()
-        if history and Letter(history[-1]).is_open:
-            history[-1]["closed"] = reason
-            self._extras.set(RECORD, {"version": VERSION, "history": history})
-
-    def announce(self, text: str) -> None:
-        """Put a last word where the questions were."""
-        self._extras.set(QUESTION, text)
-
-    def keep(self, answer: Answer) -> None:
-        """Leave an answer for a process that cannot be reached now."""
-        note = asdict(replace(answer, value=None))
-        self._extras.set_many({ANSWER: answer.value, NOTE: note})
+    def last_batch(self) -> list[Letter]:
+        """Return what was asked together, last."""
+        letters = self.letters()
+        return [letter for letter in letters if letter.batch == letters[-1].batch]
 
     def kept(self) -> Answer | None:
         """Return the answer that lies in the extras, with the note on it if any."""
@@ -120,15 +110,100 @@ class Mailbox:
         note: dict[str, Any] = self._extras.get(NOTE, None) or {}
         return Answer(**{**note, "value": value})
 
-    def _history(self) -> list[dict[str, Any]]:
-        record: dict[str, Any] = self._extras.get(RECORD, None) or {}
-        return list(record.get("history", []))
+    # endregion
+    # region writing, by the process
 
-    def _post(self, text: str, history: list[dict[str, Any]] | None = None) -> None:
-        """Show `text` as the question, and take away whatever answer lies there."""
-        extras: dict[str, Any] = {QUESTION: text, ANSWER: None}
-        if history is not None:
-            extras[RECORD] = {"version": VERSION, "history": history}
+    def ask(self, questions: dict[str | None, Question], until: Until) -> list[Letter]:
+        """Put questions; an answer left over from earlier ones is dropped.
+
+        Where the same are open already, because a worker was killed between asking
+        and pausing, they stay as they are, and so does an answer to them.
+        """
+        letters = self.letters()
+        waiting = [letter for letter in letters if letter.is_open]
+        if (
+            waiting
+            and {letter.name: letter.question for letter in waiting} == questions
+        ):
+            return waiting
+        history = [letter.record for letter in letters]
+        for letter in waiting:
+            letter.record["closed"] = "asked anew"
+        batch = letters[-1].batch + 1 if letters else 1
+        for name, question in questions.items():
+            record = {
+                "id": str(len(history) + 1),
+                "batch": batch,
+                "question": question.to_record(),
+                "asked_at": timestamp(),
+            }
+            if name is not None:
+                record.update(name=name, until=until)
+            history.append(record)
+        self._post(history)
+        return self.open_letters()
+
+    def accept(self, letter: Letter, answer: Answer) -> list[Letter]:
+        """Record the answer to a question, and return what is open now.
+
+        Of questions of which any is enough, the others are closed.
+        """
+        letters = self.letters()
+        for other in letters:
+            if other.id == letter.id:
+                said = {
+                    key: value
+                    for key, value in asdict(answer).items()
+                    if value is not None
+                }
+                other.record["answer"] = {**said, "value": answer.value}
+            elif other.is_open and letter.until == "any":
+                other.record["closed"] = f"question {letter.id} was answered"
+        self._post([letter.record for letter in letters])
+        return self.open_letters()
+
+    def complain(self, reason: str) -> None:
+        """Say in the question why an answer was not taken, and clear that answer."""
+        self._post([letter.record for letter in self.letters()], reason)
+
+    def close(self, reason: str, letter: Letter | None = None) -> None:
+        """Take back a question, or all, that nobody can answer any more."""
+        letters = self.letters()
+        closing = [
+            other
+            for other in letters
+            if other.is_open and (letter is None or other.id == letter.id)
+        ]
+        for other in closing:
+            other.record["closed"] = reason
+        if closing:
+            history = [other.record for other in letters]
+            self._extras.set(RECORD, {"version": VERSION, "history": history})
+
+    def announce(self, text: str) -> None:
+        """Put a last word where the questions were."""
+        self._extras.set(QUESTION, text)
+
+    # endregion
+    # region writing, by a person
+
+    def keep(self, answer: Answer) -> None:
+        """Leave an answer for a process that cannot be reached now."""
+        note = asdict(replace(answer, value=None))
+        self._extras.set_many({ANSWER: answer.value, NOTE: note})
+
+    # endregion
+
+    def _post(self, history: list[dict[str, Any]], reason: str = "") -> None:
+        """Show what is open, and take away whatever answer lies there."""
+        letters = [Letter(record) for record in history]
+        open_ = [letter for letter in letters if letter.is_open] or letters[-1:]
+        text = " | ".join(letter.label for letter in open_)
+        extras: dict[str, Any] = {
+            QUESTION: f"{text} {reason}".strip(),
+            ANSWER: None,
+            RECORD: {"version": VERSION, "history": history},
+        }
         if self._extras.get(NOTE, None) is not None:
             extras[NOTE] = None
         self._extras.set_many(extras)

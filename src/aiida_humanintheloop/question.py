@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
-from jsonschema import Draft202012Validator
+from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter
+from pydantic.dataclasses import dataclass
 
 from .exceptions import InvalidAnswer
+from .kinds import Kind, Text, shown, uuids
 
-__all__ = ["Answer", "Question", "Verdict"]
+__all__ = ["WAIT", "Answer", "Question", "Verdict"]
 
-# int() also takes underscores, and digits of every script: "1_0" would be a guess
-# that nobody meant. Ten digits are more than any question here needs, and keep
-# int() from chewing on a megabyte.
-_INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
-_SHOWN_CHARACTERS = 40
+WAIT, DEFAULT = "wait", "default"
+
+
+def _emails(value: object) -> object:
+    """Take users for their addresses."""
+    items = value if isinstance(value, (list, tuple)) else (value,)
+    return tuple(getattr(item, "email", item) for item in items)
+
+
+def _method_name(value: object) -> object:
+    """Take a method for its name: a method cannot lie in the database."""
+    return getattr(value, "__name__", value)
 
 
 @dataclass(frozen=True)
@@ -26,74 +34,62 @@ class Question:
     """What a workflow wants to know.
 
     :param text: the question as a person reads it.
-    :param schema: JSON Schema (2020-12) of the value that answers it.
+    :param kind: what an answer has to be, see `kinds`.
+    :param default: value that is offered, and taken at the deadline if so said.
+    :param help: more than fits a line, for whoever asks for it.
+    :param evidence: nodes that the person should look at.
+    :param assignees: users (or their emails) who may answer; empty lets anyone.
+    :param within: time from the asking to the deadline.
+    :param at_deadline: `wait` goes on waiting, `default` takes the default, anything
+        else is the label of the exit code with which the workflow ends.
+    :param validator: method of the work chain, or its name, that takes the value and
+        returns why it is refused, or None.
+    :raises ValueError: if the default does not fit, or is missing where it is needed.
     """
 
-    text: str
-    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    text: Annotated[str, Field(min_length=1)]
+    kind: Kind = Text()
+    default: JsonValue = None
+    help: str = ""
+    evidence: Annotated[tuple[str, ...], BeforeValidator(uuids)] = ()
+    assignees: Annotated[tuple[str, ...], BeforeValidator(_emails)] = ()
+    within: timedelta | None = None
+    at_deadline: str = WAIT
+    validator: Annotated[str | None, BeforeValidator(_method_name)] = None
 
-    @classmethod
-    def integer(
-        cls, text: str, minimum: int | None = None, maximum: int | None = None
-    ) -> Question:
-        """Ask for a whole number, `minimum` and `maximum` included."""
-        schema: dict[str, Any] = {"type": "integer"}
-        if minimum is not None:
-            schema["minimum"] = minimum
-        if maximum is not None:
-            schema["maximum"] = maximum
-        return cls(text, schema)
+    def __post_init__(self) -> None:
+        """Refuse what could only fail when the workflow waits."""
+        if self.default is not None:
+            self.kind.read(self.default)
+        elif self.at_deadline == DEFAULT:
+            raise ValueError("at_deadline='default' needs a default")
+        if self.within is None and self.at_deadline != WAIT:
+            raise ValueError(f"at_deadline={self.at_deadline!r} needs `within`")
 
     @property
     def expects(self) -> str:
         """What an answer has to be, in words that follow "must be"."""
-        if self.schema.get("type") != "integer":
-            return "text"
-        low, high = self.schema.get("minimum"), self.schema.get("maximum")
-        if low is not None and high is not None:
-            return f"an integer between {low} and {high}"
-        if low is not None:
-            return f"an integer of {low} or more"
-        if high is not None:
-            return f"an integer of {high} or less"
-        return "an integer"
+        return self.kind.expects
 
-    def judge(self, raw: object) -> Any:
-        """Return the value that `raw` stands for.
+    def to_record(self) -> dict[str, Any]:
+        """Return it as JSON can hold it, without what is not said."""
+        record: dict[str, Any] = _QUESTION.dump_python(self, mode="json")
+        kind = {
+            key: value for key, value in record["kind"].items() if value is not None
+        }
+        said = {
+            key: value for key, value in record.items() if value not in (None, "", [])
+        }
+        return {**said, "kind": kind}
 
-        A string is read as a person typed it: "50" answers a question for an integer.
-
-        :raises InvalidAnswer: if it does not fit; the text says what is expected.
-        """
-        value = raw
-        if self.schema.get("type") == "integer":
-            value = _read_integer(raw)
-        if value is None or not Draft202012Validator(self.schema).is_valid(value):
-            if raw is None or raw == "":
-                raise InvalidAnswer(f"No answer was given: it must be {self.expects}.")
-            raise InvalidAnswer(
-                f"{shown(raw)} was not taken: the answer must be {self.expects}."
-            )
-        return value
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Question:
+        """Return what `to_record` was given."""
+        question: Question = _QUESTION.validate_python(record)
+        return question
 
 
-def _read_integer(raw: object) -> int | None:
-    """Return the integer that a person meant by `raw`, or None."""
-    if isinstance(raw, bool):  # a bool is an int to Python, a float like 1.0 to JSON
-        return None
-    if isinstance(raw, int):
-        return raw
-    if isinstance(raw, str) and _INTEGER.fullmatch(raw.strip()):
-        return int(raw)
-    return None
-
-
-def shown(raw: object) -> str:
-    """Return `raw` as one short line: no control character, no wall of text."""
-    text = ascii(raw) if isinstance(raw, str) and not raw.isprintable() else repr(raw)
-    if len(text) > _SHOWN_CHARACTERS:
-        text = f"{text[:_SHOWN_CHARACTERS]}…"
-    return text
+_QUESTION: TypeAdapter[Any] = TypeAdapter(Question)
 
 
 @dataclass(frozen=True)
@@ -101,10 +97,13 @@ class Answer:
     """What a person says to a question, before anybody judged it.
 
     :param value: anything that JSON can hold.
-    :param question: id of the question that it is meant for; None for the open one.
+    :param question: id or name of the question that it is meant for; None for the one
+        that is open.
     :param by: email of the person, None where nobody knows (the extra `answer`).
     :param at: ISO 8601 time, UTC, at which the person gave it.
     :param via: the way that it came: `extra`, `terminal`, `python`, ...
+    :param kind: `human`, `default` (taken at the deadline) or `policy`.
+    :param comment: why, in the person's words.
     :param key: made by the sender; the same answer sent twice has the same key.
     """
 
@@ -113,6 +112,8 @@ class Answer:
     by: str | None = None
     at: str | None = None
     via: str = "extra"
+    kind: Literal["human", "default", "policy"] = "human"
+    comment: str | None = None
     key: str | None = None
 
     def to_json(self) -> str:
@@ -122,7 +123,7 @@ class Answer:
         """
         try:
             return json.dumps(asdict(self), allow_nan=False)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise InvalidAnswer(
                 f"{shown(self.value)} was not sent: an answer must be text, a number, "
                 "true or false, or a list or object of these."
@@ -152,7 +153,7 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
-        """Whether the workflow took the answer and goes on."""
+        """Whether the workflow took the answer."""
         return self.outcome == "accepted"
 
     def to_json(self) -> str:

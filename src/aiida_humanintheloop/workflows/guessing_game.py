@@ -9,6 +9,7 @@ from aiida.engine.processes.workchains.workchain import WorkChainSpec
 from aiida.orm import Dict, Int, to_aiida_type
 
 from ..interactive import InteractiveWorkChain
+from ..kinds import Integer
 from ..question import Question
 
 __all__ = ["HumanLoopWorkChain"]
@@ -74,7 +75,7 @@ class HumanLoopWorkChain(InteractiveWorkChain):
 
     def ask_and_pause(self) -> None:
         """Ask for a guess."""
-        self.ask(Question.integer(self.ctx.question, LOWEST, HIGHEST))
+        self.ask(Question(self.ctx.question, Integer(LOWEST, HIGHEST)))
 
     def process_answer(self) -> None:
         """Compare the guess with the hidden number."""

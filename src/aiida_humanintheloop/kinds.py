@@ -1,0 +1,461 @@
+"""The kinds of answer that a question can ask for: what fits, and how it is read.
+
+A kind is plain data (it lies in the database as JSON) and imports no AiiDA. `read`
+takes what a person typed as well as what a program sent; what it returns fits `schema`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.dataclasses import dataclass
+
+from .exceptions import InvalidAnswer
+
+__all__ = [
+    "Boolean",
+    "Choice",
+    "Choices",
+    "Float",
+    "Integer",
+    "Json",
+    "Kind",
+    "Node",
+    "Text",
+    "load_kind",
+    "shown",
+]
+
+# int() and float() also take underscores, and digits of every script: "1_0" would be an
+# answer that nobody meant. Ten digits are more than any question needs, and keep int()
+# from chewing on a megabyte.
+_INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
+_FLOAT = re.compile(
+    r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?"
+)
+_WORDS = {"yes": True, "y": True, "true": True, "no": False, "n": False, "false": False}
+_SHOWN_CHARACTERS = 40
+_SHOWN_OPTIONS = 12
+
+
+def shown(raw: object) -> str:
+    """Return `raw` as one short line: no control character, no wall of text."""
+    if isinstance(raw, str) and not raw.isprintable():
+        text = ascii(raw[: _SHOWN_CHARACTERS + 1])
+    elif isinstance(raw, str):
+        text = repr(raw[: _SHOWN_CHARACTERS + 1])
+    else:
+        text = ascii(raw) if isinstance(raw, (dict, list)) else repr(raw)
+    if len(text) > _SHOWN_CHARACTERS:
+        text = f"{text[:_SHOWN_CHARACTERS]}…"
+    return text
+
+
+def _bounds(low: float | None, high: float | None, unit: str) -> str:
+    """Return the words that say which numbers are allowed."""
+    behind = f" {unit}" if unit else ""
+    if low is not None and high is not None:
+        return f" between {low} and {high}{behind}"
+    if low is not None:
+        return f" of {low}{behind} or more"
+    if high is not None:
+        return f" of {high}{behind} or less"
+    return f", in {unit}" if unit else ""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What all kinds do."""
+
+    tag: ClassVar[str]
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema (2020-12) of the value that answers."""
+        raise NotImplementedError
+
+    @property
+    def expects(self) -> str:
+        """What an answer has to be, in words that follow "must be"."""
+        raise NotImplementedError
+
+    def parse(self, raw: object) -> object:
+        """Return the value that `raw` was typed or sent for, before it is checked."""
+        return raw
+
+    def read(self, raw: object) -> Any:
+        """Return the value that `raw` stands for.
+
+        :raises InvalidAnswer: if it does not fit; the text says what is expected.
+        """
+        if raw is None or raw == "":
+            raise InvalidAnswer(f"No answer was given: it must be {self.expects}.")
+        try:
+            value = self.parse(raw)
+            fits = value is not None and _finite(value) and self.fits(value)
+        except (ValueError, RecursionError):
+            fits = False
+        if not fits:
+            raise InvalidAnswer(
+                f"{shown(raw)} was not taken: the answer must be {self.expects}."
+            )
+        return value
+
+    def fits(self, value: object) -> bool:
+        """Return whether a parsed value is allowed."""
+        return bool(Draft202012Validator(self.schema).is_valid(value))
+
+
+def _finite(value: object) -> bool:
+    """Return whether JSON can hold the value: it has no infinity and no NaN."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Text(_Kind):
+    """Any text.
+
+    :param pattern: regular expression that the whole text has to match.
+    """
+
+    max_length: int | None = None
+    pattern: str | None = None
+    kind: Literal["text"] = "text"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the value."""
+        schema: dict[str, Any] = {"type": "string"}
+        if self.max_length is not None:
+            schema["maxLength"] = self.max_length
+        if self.pattern is not None:
+            schema["pattern"] = f"^(?:{self.pattern})$"
+        return schema
+
+    @property
+    def expects(self) -> str:
+        """What an answer has to be."""
+        length = (
+            "" if self.max_length is None else f" of up to {self.max_length} characters"
+        )
+        return f"text{length}" + (f" like {self.pattern}" if self.pattern else "")
+
+
+@dataclass(frozen=True)
+class Integer(_Kind):
+    """A whole number, `minimum` and `maximum` included."""
+
+    minimum: int | None = None
+    maximum: int | None = None
+    unit: str = ""
+    kind: Literal["integer"] = "integer"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the value."""
+        return {"type": "integer", **_limits(self.minimum, self.maximum)}
+
+    @property
+    def expects(self) -> str:
+        """What an answer has to be."""
+        return "an integer" + _bounds(self.minimum, self.maximum, self.unit)
+
+    def parse(self, raw: object) -> object:
+        """Read digits as a number; a bool or a float is none, even 1.0."""
+        if isinstance(raw, int) and not isinstance(raw, bool):
+            return raw
+        if isinstance(raw, str) and _INTEGER.fullmatch(raw.strip()):
+            return int(raw)
+        return None
+
+
+@dataclass(frozen=True)
+class Float(_Kind):
+    """A finite number, `minimum` and `maximum` included."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str = ""
+    kind: Literal["float"] = "float"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the value."""
+        return {"type": "number", **_limits(self.minimum, self.maximum)}
+
+    @property
+    def expects(self) -> str:
+        """What an answer has to be."""
+        return "a number" + _bounds(self.minimum, self.maximum, self.unit)
+
+    def parse(self, raw: object) -> object:
+        """Read what looks like a number; an integer counts, a bool does not."""
+        if isinstance(raw, (int, float)) and not isinstance(raw, bool):
+            return float(raw) if math.isfinite(raw) else None
+        if isinstance(raw, str) and _FLOAT.fullmatch(raw.strip()):
+            return float(raw)
+        return None
+
+
+def _limits(minimum: float | None, maximum: float | None) -> dict[str, Any]:
+    limits = {"minimum": minimum, "maximum": maximum}
+    return {key: value for key, value in limits.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Boolean(_Kind):
+    """Yes or no."""
+
+    kind: Literal["boolean"] = "boolean"
+    schema = property(lambda _: {"type": "boolean"}, doc="JSON Schema of the value.")
+    expects = property(lambda _: "yes or no", doc="What an answer has to be.")
+
+    def parse(self, raw: object) -> object:
+        """Read the words for it; 1 and 0 are numbers."""
+        return _WORDS.get(raw.strip().lower()) if isinstance(raw, str) else raw
+
+
+def _list_of(options: Iterable[object]) -> str:
+    texts = [
+        option if isinstance(option, str) else json.dumps(option) for option in options
+    ]
+    more = f", … ({len(texts)} in all)" if len(texts) > _SHOWN_OPTIONS else ""
+    return ", ".join(texts[:_SHOWN_OPTIONS]) + more
+
+
+def _option(options: tuple[JsonValue, ...], raw: object) -> object:
+    """Return the option that was meant: itself, or its text as it is shown."""
+    for option in options:
+        if type(option) is type(raw) and option == raw:
+            return option
+    if isinstance(raw, str):
+        for option in options:
+            text = option if isinstance(option, str) else json.dumps(option)
+            if text == raw.strip():
+                return option
+    return None
+
+
+@dataclass(frozen=True)
+class Choice(_Kind):
+    """One of the options."""
+
+    options: Annotated[tuple[JsonValue, ...], Field(min_length=1)]
+    kind: Literal["choice"] = "choice"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the value."""
+        return {"enum": list(self.options)}
+
+    @property
+    def expects(self) -> str:
+        """What an answer has to be."""
+        return f"one of: {_list_of(self.options)}"
+
+    def parse(self, raw: object) -> object:
+        """Return the option that was meant."""
+        return _option(self.options, raw)
+
+    def fits(self, value: object) -> bool:
+        """Whatever `parse` found is one of the options."""
+        return True
+
+
+@dataclass(frozen=True)
+class Choices(_Kind):
+    """Several of the options, each at most once, in the order of the answer."""
+
+    options: Annotated[tuple[JsonValue, ...], Field(min_length=1)]
+    at_least: int = 1
+    at_most: int | None = None
+    kind: Literal["choices"] = "choices"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the value."""
+        schema = {
+            "type": "array",
+            "items": {"enum": list(self.options)},
+            "uniqueItems": True,
+            "minItems": self.at_least,
+        }
+        return schema if self.at_most is None else {**schema, "maxItems": self.at_most}
+
+    @property
+    def expects(self) -> str:
+        """What an answer has to be."""
+        most = len(self.options) if self.at_most is None else self.at_most
+        count = (
+            f"{self.at_least}"
+            if most == self.at_least
+            else f"{self.at_least} to {most}"
+        )
+        return f"{count} of: {_list_of(self.options)}"
+
+    def parse(self, raw: object) -> object:
+        """Read a list, or the options one after another with commas between them."""
+        items = raw.split(",") if isinstance(raw, str) else raw
+        if not isinstance(items, list):
+            return None
+        found = [_option(self.options, item) for item in items]
+        return None if None in found else found
+
+
+def _node_types(value: object) -> object:
+    """Take node classes for their types."""
+    items = value if isinstance(value, (list, tuple)) else (value,)
+    return tuple(getattr(item, "class_node_type", item) for item in items)
+
+
+def uuids(value: object) -> object:
+    """Take nodes for their UUIDs."""
+    items = value if isinstance(value, (list, tuple)) else (value,)
+    return tuple(getattr(item, "uuid", item) for item in items)
+
+
+@dataclass(frozen=True)
+class Node(_Kind):
+    """A node of AiiDA, given by PK or UUID.
+
+    :param of: class or classes that it may be of, subclasses included.
+    :param among: nodes of which it has to be one; empty allows any.
+    """
+
+    of: Annotated[tuple[str, ...], BeforeValidator(_node_types)] = ()
+    among: Annotated[tuple[str, ...], BeforeValidator(uuids)] = ()
+    kind: Literal["node"] = "node"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the value, a UUID."""
+        return {"enum": list(self.among)} if self.among else {"type": "string"}
+
+    @property
+    def expects(self) -> str:
+        """What an answer has to be."""
+        if self.among:
+            return "the PK or UUID of " + (
+                f"one of the {len(self.among)} nodes offered"
+                if len(self.among) > 1
+                else "the node offered"
+            )
+        names = [name.rstrip(".").rsplit(".", 1)[-1] for name in self.of]
+        return f"the PK or UUID of a stored {' or '.join(names) or 'node'}"
+
+    def parse(self, raw: object) -> object:
+        """Return an identifier; whether there is such a node, the judge finds out."""
+        if isinstance(raw, int) and not isinstance(raw, bool):
+            return str(raw)
+        return raw.strip() if isinstance(raw, str) else None
+
+    def fits(self, value: object) -> bool:
+        """Return whether it has the characters of a PK or a UUID."""
+        return re.fullmatch(r"[0-9a-fA-F-]{1,36}", str(value)) is not None
+
+
+def _schema_of(value: object) -> object:
+    """Take a pydantic model for its JSON Schema."""
+    if isinstance(value, type) and issubclass(value, BaseModel):
+        path = f"{value.__module__}:{value.__qualname__}"
+        return {**value.model_json_schema(), "x-model": path}
+    return value
+
+
+@dataclass(frozen=True)
+class Json(_Kind):
+    """Whatever a JSON Schema, or a pydantic model, describes."""
+
+    described_by: Annotated[dict[str, JsonValue], BeforeValidator(_schema_of)]
+    kind: Literal["json"] = "json"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no JSON Schema, when the question is written."""
+        Draft202012Validator.check_schema(self.described_by)
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the value."""
+        return dict(self.described_by)
+
+    @property
+    def expects(self) -> str:
+        """What an answer has to be."""
+        title = self.described_by.get("title")
+        return f"JSON for {title}" if title else "JSON that fits the schema"
+
+    def parse(self, raw: object) -> object:
+        """Read JSON from text; text that is none may itself be the value."""
+        if isinstance(raw, str):
+            try:
+                return json.loads(raw)
+            except ValueError:
+                return raw
+        return raw
+
+    def read(self, raw: object) -> Any:
+        """Return the value, or say which part of it does not fit."""
+        if raw is None or raw == "":
+            raise InvalidAnswer(f"No answer was given: it must be {self.expects}.")
+        try:
+            value = self.parse(raw)
+            if not _finite(value):
+                raise ValueError("JSON has no such number")
+            error = best_match(Draft202012Validator(self.schema).iter_errors(value))
+            if error is not None:
+                raise ValueError(f"at {error.json_path}, {error.message}")
+            return self._through_the_model(value)
+        except (ValueError, RecursionError) as error:
+            why = " ".join(str(error).split())
+            raise InvalidAnswer(
+                f"{shown(raw)} was not taken: the answer must be {self.expects} "
+                f"({why[:200]})."
+            ) from error
+
+    def _through_the_model(self, value: Any) -> Any:
+        """Have a pydantic model check what its schema cannot say."""
+        path = self.described_by.get("x-model")
+        if not isinstance(path, str):
+            return value
+        module, _, name = path.partition(":")
+        try:
+            model = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError):
+            return value
+        try:
+            return model.model_validate(value).model_dump(mode="json")
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the whole"
+            raise ValueError(f"at {where}, {first['msg']}") from error
+
+
+Kind = Annotated[
+    Text | Integer | Float | Boolean | Choice | Choices | Node | Json,
+    Field(discriminator="kind"),
+]
+_KIND: TypeAdapter[Any] = TypeAdapter(Kind)
+
+
+def load_kind(record: dict[str, Any]) -> Any:
+    """Return the kind that a record of it describes."""
+    return _KIND.validate_python(record)

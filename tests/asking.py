@@ -1,0 +1,147 @@
+"""Workflows that ask in every way there is; the workers of the daemon import them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from aiida.common import AttributeDict
+from aiida.engine import BaseRestartWorkChain, WorkChain, while_
+from aiida.orm import Dict, Int, Str
+from aiida.plugins import CalculationFactory
+
+from aiida_humanintheloop import InteractiveWorkChain, Question
+
+
+class AskOne(InteractiveWorkChain):
+    """Ask the question of the inputs, and return the answer."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take a question as its record."""
+        super().define(spec)
+        spec.input("question", valid_type=Dict)
+        spec.outline(cls.before, cls.put, cls.after)
+        spec.output("answer", valid_type=Dict)
+        spec.exit_code(400, "ERROR_NOBODY_CARED", message="Nobody answered in time.")
+
+    def before(self):
+        """Count that the code before the question runs once."""
+        before = self.node.base.extras.get("ran_before", 0)
+        self.node.base.extras.set("ran_before", before + 1)
+
+    def put(self):
+        """Ask."""
+        self.ask(Question.from_record(self.inputs.question.get_dict()))
+
+    def after(self):
+        """Return the value, or the UUID of a node."""
+        value = self.answer()
+        self.out("answer", Dict({"value": getattr(value, "uuid", value)}).store())
+
+    def even(self, value):
+        """Refuse odd numbers; fail on 13."""
+        if value == 13:
+            raise RuntimeError("unlucky")
+        return None if value % 2 == 0 else "it must be even."
+
+
+class AskTwo(InteractiveWorkChain):
+    """Ask two questions at once."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take whether all or any is enough."""
+        super().define(spec)
+        spec.input("until", valid_type=Str)
+        spec.outline(cls.put, cls.after)
+        spec.output("answers", valid_type=Dict)
+
+    def put(self):
+        """Ask both."""
+        self.ask(
+            until=self.inputs.until.value,
+            first=Question("The first?"),
+            second=Question("The second?"),
+        )
+
+    def after(self):
+        """Return what was answered."""
+        names = [name for name in ("first", "second") if self.answered(name)]
+        answers = {name: self.answer(name) for name in names}
+        self.out("answers", Dict(answers).store())
+
+
+class AskForever(InteractiveWorkChain):
+    """Ask again and again, with whatever the answer was in the question."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take how often to ask."""
+        super().define(spec)
+        spec.input("rounds", valid_type=Int)
+        spec.outline(cls.begin, while_(cls.goes_on)(cls.put, cls.count))
+
+    def begin(self):
+        """Begin to count."""
+        self.ctx.rounds = 0
+
+    def goes_on(self):
+        """Go on until all rounds are played."""
+        return self.ctx.rounds < self.inputs.rounds.value
+
+    def put(self):
+        """Ask; a deadline far away must not matter."""
+        self.ask(Question(f"Round {self.ctx.rounds}?", within=timedelta(days=1)))
+
+    def count(self):
+        """Count."""
+        self.answer()
+        self.ctx.rounds += 1
+
+
+class AskInRestart(InteractiveWorkChain, BaseRestartWorkChain):
+    """The mixin: ask for a number, then add it in a restartable calculation."""
+
+    _process_class = CalculationFactory("core.arithmetic.add")
+
+    @classmethod
+    def define(cls, spec):
+        """Ask before the loop of the base class."""
+        super().define(spec)
+        spec.expose_inputs(cls._process_class, namespace="add")
+        spec.expose_outputs(cls._process_class)
+        spec.outline(
+            cls.setup,
+            cls.put,
+            cls.take,
+            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
+            cls.results,
+        )
+
+    def put(self):
+        """Ask for the second number."""
+        self.ask(Question("Add how much?", default="1"))
+
+    def take(self):
+        """Go on with the answer as an input."""
+        inputs = self.exposed_inputs(self._process_class, "add")
+        self.ctx.inputs = AttributeDict({**inputs, "y": Int(int(self.answer()))})
+
+
+class Parent(WorkChain):
+    """A workflow of which a child asks."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take what the child takes."""
+        super().define(spec)
+        spec.expose_inputs(AskOne)
+        spec.outline(cls.run_child, cls.check)
+
+    def run_child(self):
+        """Submit the child and wait for it."""
+        return self.to_context(child=self.submit(AskOne, **self.exposed_inputs(AskOne)))
+
+    def check(self):
+        """End as the child did."""
+        return self.ctx.child.exit_code

@@ -1,0 +1,263 @@
+"""Every way to ask, answered at a real daemon."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiida.engine import submit
+from aiida.engine.processes.control import kill_processes, play_processes
+from aiida.orm import Dict, Int, Str, WorkChainNode
+from pydantic import BaseModel, field_validator
+
+from aiida_humanintheloop import (
+    Boolean,
+    Choice,
+    Choices,
+    Float,
+    Integer,
+    Json,
+    Node,
+    Question,
+    Text,
+)
+from aiida_humanintheloop.inbox import Conversation
+from tests.asking import AskInRestart, AskOne, AskTwo
+from tests.conftest import have_daemon, paused, refresh, verdi, wait_until
+
+
+class Mesh(BaseModel):
+    """A model whose validator says more than its schema can."""
+
+    points: list[int]
+
+    @field_validator("points")
+    @classmethod
+    def three(cls, points: list[int]) -> list[int]:
+        """Refuse what is no mesh in three dimensions."""
+        if len(points) != 3:
+            raise ValueError("a mesh has three numbers")
+        return points
+
+
+@pytest.fixture
+def start(daemon: None) -> Iterator[Callable[..., WorkChainNode]]:
+    """Return a function that submits, and waits for the first question."""
+    nodes: list[WorkChainNode] = []
+
+    def start_one(process: type, **inputs: Any) -> WorkChainNode:
+        if isinstance(inputs.get("question"), Question):
+            inputs["question"] = Dict(inputs["question"].to_record())
+        nodes.append(submit(process, **inputs))
+        wait_until(lambda: paused(nodes[-1]) or nodes[-1].is_terminated, "it asks")
+        return nodes[-1]
+
+    yield start_one
+    unfinished = [node for node in nodes if not node.is_terminated]
+    if unfinished:
+        have_daemon()
+        kill_processes(unfinished)
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused", "given", "value"),
+    [
+        (Text(max_length=3), "four", "abc", "abc"),
+        (Integer(1, 9), "ten", "7", 7),
+        (Float(0, 1, unit="eV"), "nan", "0.5", 0.5),
+        (Boolean(), "perhaps", "yes", True),
+        (Choice(("scf", "relax")), "vc-relax", "relax", "relax"),
+        (Choices(("a", "b", "c"), at_most=2), "a, b, c", "c, a", ["c", "a"]),
+        (Json({"type": "object", "required": ["x"]}), '{"y": 1}', '{"x": 1}', {"x": 1}),
+        (Json(Mesh), {"points": [1, 2]}, {"points": [1, 2, 3]}, {"points": [1, 2, 3]}),
+    ],
+    ids=lambda each: getattr(each, "kind", ""),
+)
+def test_each_kind_refuses_what_does_not_fit_and_takes_what_does(
+    start: Callable[..., WorkChainNode],
+    kind: Any,
+    refused: Any,
+    given: Any,
+    value: Any,
+) -> None:
+    """A refusal leaves the workflow waiting, an answer becomes its output."""
+    node = start(AskOne, question=Question("Which?", kind))
+    with Conversation(node) as talk:
+        no = talk.answer(refused)
+        assert no.outcome == "refused"
+        assert f"must be {kind.expects}" in no.reason
+        assert talk.answer(given).accepted
+        assert talk.wait(30) is None
+    refresh()
+    assert node.is_finished_ok
+    assert node.outputs.answer["value"] == value
+    assert node.base.extras.get("ran_before") == 1
+
+
+def test_a_node_is_answered_by_pk_or_uuid(start: Callable[..., WorkChainNode]) -> None:
+    """The type is checked, and so is whether the node is one of those offered."""
+    first, second, other = Int(1).store(), Int(2).store(), Str("x").store()
+    node = start(AskOne, question=Question("Which?", Node(of=Int)))
+    with Conversation(node) as talk:
+        assert "is a Str" in talk.answer(other.pk).reason
+        assert "There is no node 999999" in talk.answer(999999).reason
+        assert "must be the PK or UUID" in talk.answer("the first").reason
+        assert talk.answer(first.uuid).accepted
+        assert talk.wait(30) is None
+    assert node.outputs.answer["value"] == first.uuid
+
+    node = start(AskOne, question=Question("Which?", Node(among=(first, second))))
+    with Conversation(node) as talk:
+        assert "one of the 2 nodes offered" in talk.answer(other.pk).reason
+        assert talk.answer(second.pk).accepted
+        assert talk.wait(30) is None
+    assert node.outputs.answer["value"] == second.uuid
+
+
+def test_a_validator_runs_before_anything_resumes(
+    start: Callable[..., WorkChainNode],
+) -> None:
+    """Its reason is told; where it fails, the workflow does not."""
+    question = Question("An even one?", Integer(), validator=AskOne.even)
+    node = start(AskOne, question=question)
+    with Conversation(node) as talk:
+        assert talk.answer(3).reason == "3 was not taken: it must be even."
+        assert "could not be checked (RuntimeError: unlucky)" in talk.answer(13).reason
+        assert talk.answer(4).accepted
+        assert talk.wait(30) is None
+    assert node.is_finished_ok
+
+
+def test_only_an_assignee_may_answer(start: Callable[..., WorkChainNode]) -> None:
+    """Another person, and an extra of which nobody knows whose it is, are refused."""
+    node = start(AskOne, question=Question("You?", assignees=("ada@example.org",)))
+    with Conversation(node, by="bob@example.org") as talk:
+        no = talk.answer("me")
+        assert no.reason == (
+            "bob@example.org was not asked: only ada@example.org may answer."
+        )
+    node.base.extras.set("answer", "me")
+    play_processes([node])
+    assert paused(node)
+    with Conversation(node, by="ada@example.org") as talk:
+        assert talk.answer("me", comment="because").accepted
+        assert talk.wait(30) is None
+        assert talk.mailbox.letters()[0].answer.comment == "because"
+
+
+def test_of_two_questions_both_are_answered_in_any_order(
+    start: Callable[..., WorkChainNode],
+) -> None:
+    """The workflow goes on when the last is."""
+    node = start(AskTwo, until="all")
+    assert node.base.extras.get("question") == "first: The first? | second: The second?"
+    with Conversation(node) as talk:
+        assert "2 questions are open" in talk.answer("which").reason
+        assert talk.answer("b", "second").accepted
+        assert [letter.name for letter in talk.questions()] == ["first"]
+        again = talk.answer("c", "second")
+        assert "already answered with 'b'" in again.reason
+        assert talk.answer("a").accepted
+        assert talk.wait(30) is None
+    assert node.outputs.answers.get_dict() == {"first": "a", "second": "b"}
+
+
+def test_of_two_questions_any_can_be_enough(
+    start: Callable[..., WorkChainNode],
+) -> None:
+    """The other one is closed, and whoever answers it is told why."""
+    node = start(AskTwo, until="any")
+    with Conversation(node) as talk:
+        assert talk.answer("b", "second").accepted
+        assert talk.wait(30) is None
+        first, _ = talk.mailbox.letters()
+        assert first.closed == "question 2 was answered"
+    assert node.outputs.answers.get_dict() == {"second": "b"}
+
+
+def test_two_questions_are_answered_in_the_way_of_the_blog(
+    start: Callable[..., WorkChainNode],
+) -> None:
+    """One extra holds both answers, by name."""
+    node = start(AskTwo, until="all")
+    node.base.extras.set("answer", {"first": "a", "second": "b"})
+    play_processes([node])
+    wait_until(lambda: refresh() or node.is_finished_ok, "it goes on")
+    assert node.outputs.answers.get_dict() == {"first": "a", "second": "b"}
+
+
+def soon(**how: Any) -> Question:
+    """Return a question with a deadline in a second."""
+    return Question("Now?", Integer(), within=timedelta(seconds=1), **how)
+
+
+def test_at_the_deadline_the_default_is_taken(
+    start: Callable[..., WorkChainNode],
+) -> None:
+    """It is on record as a default, and a late answer is told so."""
+    node = start(AskOne, question=soon(default=5, at_deadline="default"))
+    with Conversation(node) as talk:
+        wait_until(lambda: refresh() or node.is_finished_ok, "the default is taken")
+        answer = talk.mailbox.letters()[0].answer
+    assert (answer.value, answer.kind, answer.by) == (5, "default", None)
+    assert node.outputs.answer["value"] == 5
+
+
+def test_at_the_deadline_the_workflow_can_end(
+    start: Callable[..., WorkChainNode],
+) -> None:
+    """It ends with the exit code that the author chose; no later step runs."""
+    node = start(AskOne, question=soon(at_deadline="ERROR_NOBODY_CARED"))
+    wait_until(lambda: refresh() or node.is_terminated, "it ends")
+    assert node.exit_status == 400
+    assert "answer" not in node.outputs
+
+
+def test_after_the_deadline_the_workflow_can_go_on_waiting(
+    start: Callable[..., WorkChainNode],
+) -> None:
+    """That is what a deadline does where nothing else is said."""
+    node = start(AskOne, question=soon())
+    with Conversation(node) as talk:
+        letter = talk.wait(30)
+        wait_until(lambda: letter.deadline.timestamp() < time.time(), "")
+        assert talk.answer(3).accepted
+        assert talk.wait(30) is None
+    assert node.is_finished_ok
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_deadline_passes_while_the_daemon_is_down(
+    start: Callable[..., WorkChainNode], answered: bool
+) -> None:
+    """It loses against an answer that was kept before it."""
+    question = Question(
+        "Now?", Integer(), 5, within=timedelta(seconds=6), at_deadline="default"
+    )
+    node = start(AskOne, question=question)
+    with Conversation(node) as talk:
+        letter = talk.wait(30)
+        verdi("daemon", "stop")
+        if answered:
+            assert talk.answer(7).outcome == "kept"
+        wait_until(lambda: letter.deadline.timestamp() < time.time(), "")
+        verdi("daemon", "start")
+        wait_until(lambda: refresh() or node.is_finished_ok, "it is decided")
+    assert node.outputs.answer["value"] == (7 if answered else 5)
+
+
+def test_the_mixin_asks_within_a_restart_work_chain(
+    start: Callable[..., WorkChainNode], code: Any
+) -> None:
+    """The answer becomes an input of the calculation that the base class runs."""
+    add = {"x": Int(40), "y": Int(0), "code": code}
+    node = start(AskInRestart, add=add)
+    with Conversation(node) as talk:
+        assert talk.answer("2").accepted
+        assert talk.wait(60) is None
+    refresh()
+    assert node.is_finished_ok
+    assert node.outputs.sum.value == 42
