@@ -72,7 +72,9 @@ def test_of_simultaneous_answers_exactly_one_is_accepted(game: WorkChainNode) ->
 
         def answer(person: int) -> None:
             note = Answer(guess, letter.id, by=f"p{person}", key=str(person))
-            reply = talk._send({"intent": ANSWER_INTENT, "answer": note.to_json()})
+            reply = talk._connection.send(
+                game.pk, {"intent": ANSWER_INTENT, "answer": note.to_json()}
+            )
             verdicts.append(Verdict.from_json(reply))
 
         people = [threading.Thread(target=answer, args=(n,)) for n in range(10)]
@@ -96,7 +98,9 @@ def test_the_same_answer_delivered_twice_counts_once(game: WorkChainNode) -> Non
     with Conversation(game) as talk:
         note = Answer(a_wrong_guess(game), talk.wait(30).id, key="once")
         message = {"intent": ANSWER_INTENT, "answer": note.to_json()}
-        replies = [Verdict.from_json(talk._send(message)) for _ in range(2)]
+        replies = [
+            Verdict.from_json(talk._connection.send(game.pk, message)) for _ in range(2)
+        ]
         assert [reply.outcome for reply in replies] == ["accepted", "accepted"]
         assert talk.wait(30).id == "2"
     assert ask_count(game) == 2

@@ -2,11 +2,18 @@
 
 HumanInTheLoopError
 ├── InvalidAnswer        the value does not fit the question
+├── NoQuestion           nothing is asked, or not clear which question is meant
 ├── NoSuchWorkflow       there is no workflow to ask, or it is not one that asks
 └── Unreachable          no daemon, or nothing of it answers
 """
 
-__all__ = ["HumanInTheLoopError", "InvalidAnswer", "NoSuchWorkflow", "Unreachable"]
+__all__ = [
+    "HumanInTheLoopError",
+    "InvalidAnswer",
+    "NoQuestion",
+    "NoSuchWorkflow",
+    "Unreachable",
+]
 
 
 class HumanInTheLoopError(Exception):
@@ -15,6 +22,10 @@ class HumanInTheLoopError(Exception):
 
 class InvalidAnswer(HumanInTheLoopError, ValueError):
     """The value does not fit the question."""
+
+
+class NoQuestion(HumanInTheLoopError, LookupError):
+    """No question is open, or several are and none was named."""
 
 
 class NoSuchWorkflow(HumanInTheLoopError, LookupError):

@@ -1,318 +1,244 @@
-"""What waits for a person: find the open question, answer it, wait for the next."""
+"""What waits for a person: list it, answer it, wait for the next question.
+
+The command line, scripts and the notebook all use these functions, so that they cannot
+differ. A talk of several rounds with one workflow is a `Conversation`.
+"""
 
 from __future__ import annotations
 
-import concurrent.futures
-import threading
-import time
-import uuid
-from types import TracebackType
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-import kiwipy
-import psutil
-from aiida.brokers import Broker
-from aiida.common.exceptions import MultipleObjectsError, NotExistent
-from aiida.engine.daemon.client import get_daemon_client
+from aiida.common.links import LinkType
 from aiida.manage import get_manager
-from aiida.orm import ProcessNode, User, WorkChainNode, load_node
-from aiida.plugins import BrokerFactory
-from plumpy.futures import unwrap_kiwi_future
-from plumpy.process_comms import INTENT_KEY, MessageBuilder
+from aiida.orm import Node, ProcessNode, QueryBuilder, WorkflowNode
 
-from .exceptions import InvalidAnswer, NoSuchWorkflow, Unreachable
-from .interactive import ANSWER_INTENT, InteractiveWorkChain
-from .mailbox import Letter, Mailbox, timestamp
-from .question import Answer, Verdict
+from .connection import Connection, daemon_runs
+from .conversation import Conversation, load_workflow
+from .exceptions import NoQuestion
+from .mailbox import RECORD, Letter, letters_of
+from .question import Verdict
 
-__all__ = ["Conversation", "daemon_runs", "load_workflow"]
+__all__ = [
+    "Connection",
+    "Conversation",
+    "Waiting",
+    "answer",
+    "daemon_runs",
+    "evidence",
+    "find_question",
+    "history",
+    "like",
+    "load_workflow",
+    "open_questions",
+    "wait_for_question",
+    "waiting",
+]
 
-# The news of a question comes as a broadcast; this only catches one that got lost.
-_POLL_SECONDS = 3.0
-# A worker answers in milliseconds. One that takes 200 workflows up again needs seconds,
-# and a ZeroMQ broker that was started anew is only found by connecting anew.
-_REPLY_SECONDS = 2.0
-_GIVE_UP_SECONDS = 15.0
-_RETRY_SECONDS = 0.2
-
-# TimeoutError has several names before Python 3.11.
-_NO_REPLY = (
-    ConnectionError,
-    TimeoutError,
-    concurrent.futures.TimeoutError,
-    kiwipy.TimeoutError,
-    kiwipy.DeliveryFailed,
-)
+_ACTIVE = {"attributes.process_state": {"in": ["created", "running", "waiting"]}}
 
 
-def load_workflow(identifier: int | str | ProcessNode) -> WorkChainNode:
-    """Return the node of a workflow that asks questions.
+@dataclass(frozen=True)
+class Waiting:
+    """A workflow that waits for a person.
 
-    :param identifier: PK, UUID (or its beginning), or the node itself.
-    :raises NoSuchWorkflow: if there is none, or if it is of a kind that never asks.
+    :param pk: of the process that waits.
+    :param workflow: its class, as `verdi process list` shows it.
+    :param root: PK and class of the workflow that called it, through any depth; of
+        itself if nothing did.
+    :param since: when it began to wait.
+    :param letters: the open questions; empty where it was paused without one.
+    :param reason: why it waits, where it does not ask.
     """
-    try:
-        node = (
-            identifier
-            if isinstance(identifier, ProcessNode)
-            else load_node(identifier=identifier)
-        )
-    except (NotExistent, MultipleObjectsError, ValueError) as error:
-        raise NoSuchWorkflow(
-            f"There is no workflow {identifier}: `verdi process list -a` shows them."
-        ) from error
-    if not isinstance(node, WorkChainNode) or not _asks(node):
-        kind = getattr(node, "process_label", None) or type(node).__name__
-        raise NoSuchWorkflow(
-            f"{identifier} is a {kind}, which asks no questions: "
-            "`verdi process list -a` shows the workflows."
-        )
-    return node
+
+    pk: int
+    uuid: str
+    workflow: str
+    root: tuple[int, str]
+    since: datetime
+    letters: tuple[Letter, ...] = ()
+    reason: str = ""
 
 
-def _asks(node: WorkChainNode) -> bool:
-    try:
-        return issubclass(node.process_class, InteractiveWorkChain)
-    except ValueError:  # the plugin that it came from is not installed here
-        return bool(Mailbox(node).letters())
+def open_questions() -> list[Waiting]:
+    """Return the workflows with open questions, newest last.
+
+    Takes two queries, however many workflows there are.
+    """
+    return [each for each in waiting() if each.letters]
 
 
-def daemon_runs() -> bool:
-    """Return whether the daemon of the loaded profile is alive."""
-    # The daemon client would take the daemon of another container for dead and delete
-    # its PID file: only look.
-    pid = get_daemon_client().get_daemon_pid()
-    return pid is not None and psutil.pid_exists(pid)
+def waiting() -> list[Waiting]:
+    """Return whatever waits for a person, newest last.
+
+    Besides workflows that ask, that is what somebody, or the engine after repeated
+    failures, has paused. Takes two queries, however many workflows there are.
+    """
+    _end_read_transaction()
+    query = QueryBuilder().append(
+        ProcessNode,
+        filters={**_ACTIVE, "attributes.paused": True},
+        project=[
+            "id",
+            "uuid",
+            "attributes.process_label",
+            "attributes.process_status",
+            "mtime",
+            f"extras.{RECORD}",
+        ],
+    )
+    found = []
+    roots = _roots()
+    for pk, uuid, label, status, mtime, record in query.all():
+        try:
+            letters = tuple(
+                letter for letter in letters_of({RECORD: record}) if letter.is_open
+            )
+            reason = "" if letters else status or "paused"
+        except (KeyError, TypeError, ValueError):
+            # Somebody wrote into the extra: one bad record must not hide all others.
+            letters, reason = (), "the record of its questions cannot be read"
+        since = letters[0].asked_at if letters else mtime
+        root = roots.get(pk, (pk, label))
+        found.append(Waiting(pk, uuid, label, root, since, letters, reason))
+    return sorted(found, key=lambda each: (each.since, each.pk))
 
 
-class Conversation:
-    """One person's talk with one workflow.
+def _roots() -> dict[int, tuple[int, str]]:
+    """Return, for each unfinished process that was called, where the calls began."""
+    query = QueryBuilder()
+    query.append(
+        WorkflowNode,
+        filters=_ACTIVE,
+        project=["id", "attributes.process_label"],
+        tag="caller",
+    )
+    query.append(
+        ProcessNode,
+        with_incoming="caller",
+        filters=_ACTIVE,
+        project="id",
+        edge_filters={
+            "type": {"in": [LinkType.CALL_CALC.value, LinkType.CALL_WORK.value]}
+        },
+    )
+    callers = {called: (pk, label) for pk, label, called in query.all()}
 
-    Use it as a context manager: it listens to the workflow as long as it is open, and
-    so sees the next question as soon as it is asked.
+    def first_caller(pk: int) -> tuple[int, str]:
+        caller = callers[pk]
+        while caller[0] in callers:
+            caller = callers[caller[0]]
+        return caller
 
-    :param node: the workflow, see `load_workflow`.
+    return {called: first_caller(called) for called in callers}
+
+
+def history(identifier: int | str | ProcessNode) -> list[Letter]:
+    """Return every question of a workflow, with its answer if it has one.
+
+    :raises NoSuchWorkflow: if there is no such workflow.
+    """
+    with _conversation(identifier) as talk:
+        return talk.mailbox.letters()
+
+
+def answer(
+    identifier: int | str | ProcessNode,
+    value: Any,
+    *,
+    question: str | None = None,
+    by: str | None = None,
+    comment: str | None = None,
+    via: str = "python",
+) -> Verdict:
+    """Answer a workflow, and return what became of it.
+
+    :param identifier: PK, UUID or node of the workflow.
+    :param value: anything that JSON can hold.
+    :param question: id or name of the question, by default the one that is open.
     :param by: email of the person, by default of the profile's user.
-    :param via: the way that the answers come, for the record.
+    :param comment: why, for the record.
+    :raises NoSuchWorkflow: if there is no such workflow.
+    :raises InvalidAnswer: if the value is nothing that JSON can hold.
     """
+    with _conversation(identifier, by=by, via=via) as talk:
+        return talk.answer(value, question, comment)
 
-    def __init__(
-        self, node: WorkChainNode, by: str | None = None, via: str = "python"
-    ) -> None:
-        """Prepare; nothing is sent or listened to yet."""
-        self.node = node
-        self.mailbox = Mailbox(node)
-        user = User.collection.get_default()
-        self._by = by or (user.email if user else None)
-        self._via = via
-        self._news = threading.Event()
-        self._broker: Broker | None = None
-        self._listening = False
 
-    def __enter__(self) -> Conversation:
-        """Listen to what the workflow says."""
-        self._listen()
-        return self
+def wait_for_question(
+    identifier: int | str | ProcessNode, timeout: float | None = None
+) -> Letter | None:
+    """Return the open question of a workflow as soon as there is one.
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop listening."""
-        self.close()
+    :param timeout: seconds, None waits for as long as it takes.
+    :return: None once the workflow has ended.
+    :raises NoSuchWorkflow: if there is no such workflow.
+    :raises TimeoutError: if there is neither question nor end in that time.
+    :raises Unreachable: if the daemon is not running, so that none can come.
+    """
+    with Conversation(load_workflow(identifier)) as talk:
+        return talk.wait(timeout)
 
-    def close(self) -> None:
-        """Close the connection to the broker; the next use opens a new one."""
-        if self._broker is not None:
-            self._broker.close()
-        self._broker = None
-        self._listening = False
 
-    # region reading
+@contextmanager
+def _conversation(
+    identifier: int | str | ProcessNode, **how: Any
+) -> Iterator[Conversation]:
+    """Talk without listening, which a single answer does not need."""
+    talk = Conversation(load_workflow(identifier), **how)
+    try:
+        yield talk
+    finally:
+        talk.close()
 
-    def question(self) -> Letter | None:
-        """Return the open question, or the first of several; None where none is."""
-        waiting = self.questions()
-        return waiting[0] if waiting else None
 
-    def questions(self) -> list[Letter]:
-        """Return all open questions, oldest first."""
-        self._refresh()
-        return [] if self.node.is_terminated else self.mailbox.open_letters()
+def _end_read_transaction() -> None:
+    """Let SQLite show what the daemon wrote since the last look."""
+    storage: Any = get_manager().get_profile_storage()
+    storage.get_session().commit()
 
-    def wait(self, timeout: float | None = None) -> Letter | None:
-        """Return the next open question as soon as there is one.
 
-        :param timeout: seconds, None waits for as long as it takes.
-        :return: None once the workflow has ended.
-        :raises TimeoutError: if there is neither question nor end in that time.
-        :raises Unreachable: if the daemon is not running, so that none can come.
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            self._news.clear()
-            letter = self.question()
-            if letter is not None or self.node.is_terminated:
-                return letter
-            if not daemon_runs():
-                raise Unreachable(
-                    "The daemon is not running, so the workflow stands still. "
-                    "Start it with `verdi daemon start`."
-                )
-            self._listen()
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                raise TimeoutError(f"No question within {timeout:g} s.")
-            self._news.wait(_POLL_SECONDS if left is None else min(left, _POLL_SECONDS))
+def find_question(node: ProcessNode, name: str | None = None) -> Letter:
+    """Return the open question of a workflow.
 
-    def _refresh(self) -> None:
-        """End the read transaction: SQLite shows the past for as long as it lasts."""
-        storage: Any = get_manager().get_profile_storage()
-        storage.get_session().commit()
-
-    # endregion
-    # region answering
-
-    def answer(
-        self, value: Any, question: str | None = None, comment: str | None = None
-    ) -> Verdict:
-        """Give an answer, and return what became of it.
-
-        :param value: anything that JSON can hold.
-        :param question: id or name of the question that it is meant for, by default
-            the one that is open now. It never counts for another.
-        :param comment: why, for the record.
-        :raises InvalidAnswer: if the value is nothing that JSON can hold.
-        """
-        waiting = self.questions()
-        if self.node.is_terminated:
-            return Verdict("refused", "The workflow has ended.", question)
-        if not waiting and question is None:
-            # Sent without an id it would count for whatever is asked next.
-            return Verdict("refused", "No question is open now.")
-        answer = Answer(
-            value=value,
-            question=question or (waiting[0].id if len(waiting) == 1 else None),
-            comment=comment,
-            by=self._by,
-            at=timestamp(),
-            via=self._via,
-            key=uuid.uuid4().hex,
+    :param name: its id or name, needed where several are open.
+    :raises NoQuestion: if it is not open, or not clear which is meant.
+    """
+    with _conversation(node) as talk:
+        letters = talk.questions()
+    meant = [letter for letter in letters if name is None or letter.is_called(name)]
+    if not letters:
+        raise NoQuestion(
+            f"{node.pk} asks nothing now. See: aiida-hitl history {node.pk}"
         )
-        text = answer.to_json()
-        deadline = time.monotonic() + _GIVE_UP_SECONDS
-        while daemon_runs():
-            try:
-                reply = self._send({INTENT_KEY: ANSWER_INTENT, "answer": text})
-                return Verdict.from_json(reply)
-            except Unreachable:
-                if time.monotonic() > deadline:
-                    break
-                time.sleep(_RETRY_SECONDS)
-        return self._keep(answer)
+    if len(meant) != 1:
+        names = ", ".join(letter.name or letter.id for letter in letters)
+        raise NoQuestion(f"Say which question is meant with --question: {names}.")
+    return meant[0]
 
-    def _keep(self, answer: Answer) -> Verdict:
-        """Leave the answer where the process looks when it is next loaded."""
-        meant = [
-            letter
-            for letter in self.questions()
-            if answer.question is None or letter.is_called(answer.question)
-        ]
-        if len(meant) != 1:
-            reason = "Say which question is answered." if meant else "It is not open."
-            return Verdict("refused", reason, answer.question)
-        letter = meant[0]
-        try:
-            letter.question.kind.read(answer.value)
-        except InvalidAnswer as error:
-            return Verdict("refused", str(error), letter.id)
-        first = self.mailbox.kept()
-        if first is not None and first.key != answer.key:
-            return Verdict(
-                "refused",
-                f"An answer by {first.by or 'somebody'} is kept already, to be taken "
-                "when the daemon is started.",
-                letter.id,
-            )
-        self.mailbox.keep(answer)
-        if daemon_runs():
-            # The process may have been loaded between the last try and now, and then
-            # nothing makes it look again.
-            try:
-                self._send(MessageBuilder.play())
-            except Unreachable:
-                return Verdict(
-                    "kept",
-                    "The workflow cannot be reached now: your answer is kept, and "
-                    "taken when a worker of the daemon takes the workflow up again.",
-                    letter.id,
-                )
-            return Verdict("kept", "Your answer is handed over.", letter.id)
-        return Verdict(
-            "kept",
-            "The daemon is not running: your answer is kept, and taken when the "
-            "daemon is started (`verdi daemon start`).",
-            letter.id,
-        )
 
-    # endregion
-    # region the broker
+def like(node: ProcessNode, asked: Letter) -> list[tuple[int, str | None]]:
+    """Return PK and question id of all open questions that are equal to this one.
 
-    def _send(self, message: dict[str, Any]) -> Any:
-        """Send a message to the process and return its reply.
+    Equal are those of the same text and kind, from workflows of the same class.
+    """
+    return [
+        (each.pk, letter.id)
+        for each in open_questions()
+        for letter in each.letters
+        if each.workflow == node.process_label
+        and (letter.name, letter.question.text, letter.question.kind)
+        == (asked.name, asked.question.text, asked.question.kind)
+    ]
 
-        :raises Unreachable: if nobody takes it or replies.
-        """
-        try:
-            future = self._communicator().rpc_send(self.node.pk, message)
-            return unwrap_kiwi_future(future).result(timeout=_REPLY_SECONDS)
-        except kiwipy.UnroutableError as error:
-            raise Unreachable(str(error)) from error
-        except _NO_REPLY as error:
-            # The ZeroMQ broker has another address after each start of the daemon.
-            self.close()
-            raise Unreachable(str(error)) from error
-        except kiwipy.RemoteException:
-            raise
-        except Exception as error:
-            # The ZeroMQ communicator says it with a plain Exception and its text.
-            if "Recipient not found" in str(error) or "No handler" in str(error):
-                raise Unreachable(str(error)) from error
-            raise
 
-    def _listen(self) -> None:
-        """Have every broadcast of this workflow wake `wait`."""
-        if self._listening or not daemon_runs():
-            return
-        try:
-            communicator = self._communicator()
-            communicator.add_broadcast_subscriber(
-                kiwipy.BroadcastFilter(self._ring, sender=self.node.pk)
-            )
-            # The ZeroMQ broker of aiida-core 2.9 forwards broadcasts only to clients
-            # that can be called themselves.
-            communicator.add_rpc_subscriber(lambda _communicator, _message: None)
-        except _NO_REPLY:
-            return  # the poll in `wait` finds the question, only later
-        self._listening = True
-
-    def _communicator(self) -> Any:
-        """Return the connection of this conversation's own.
-
-        AiiDA's shared one cannot be opened anew without breaking the runner that
-        holds it, and has to be after each start of a ZeroMQ broker.
-        """
-        if self._broker is None:
-            profile = get_manager().get_profile()
-            if profile is None or profile.process_control_backend is None:
-                raise Unreachable("The profile has no broker, so nothing can be asked.")
-            broker_class = BrokerFactory(profile.process_control_backend)
-            self._broker = broker_class(profile)
-        return self._broker.get_communicator()
-
-    def _ring(self, *_: Any, **__: Any) -> None:
-        self._news.set()
-
-    # endregion
+def evidence(letters: Iterable[Letter]) -> dict[str, Node]:
+    """Return the nodes that the questions name as evidence, by UUID, in one query."""
+    uuids = {uuid for letter in letters for uuid in letter.question.evidence}
+    if not uuids:
+        return {}
+    query = QueryBuilder().append(Node, filters={"uuid": {"in": sorted(uuids)}})
+    return {node.uuid: node for node in query.all(flat=True)}

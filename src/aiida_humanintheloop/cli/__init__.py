@@ -1,0 +1,1 @@
+"""The command line `aiida-hitl`: thin commands over inbox.py."""

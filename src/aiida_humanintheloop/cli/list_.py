@@ -1,0 +1,39 @@
+"""`aiida-hitl list`: what waits for a person."""
+
+from __future__ import annotations
+
+import click
+from aiida.cmdline.utils.decorators import with_dbenv
+
+from .options import JSON, RAW
+
+
+@click.command("list")
+@click.option(
+    "-a",
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Also what is paused without a question: by hand, or by the engine after "
+    "repeated failures.",
+)
+@RAW
+@JSON
+@with_dbenv()
+def command(everything: bool, raw: bool, as_json: bool) -> None:
+    """List what waits for a person, newest last.
+
+    \b
+    For example:
+      aiida-hitl list --all
+      aiida-hitl list --raw | cut -f 1    the PKs
+    """
+    from .. import inbox, render
+
+    found = inbox.waiting() if everything else inbox.open_questions()
+    if as_json:
+        render.print_json([render.waiting_record(each) for each in found])
+    elif raw:
+        render.print_raw(render.waiting_rows(found))
+    else:
+        render.print_waiting(found, everything)

@@ -1,0 +1,222 @@
+"""A person's talk with one workflow: read its question, answer, wait for the next."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from types import TracebackType
+from typing import Any
+
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.manage import get_manager
+from aiida.orm import ProcessNode, User, WorkChainNode, load_node
+from plumpy.process_comms import INTENT_KEY, MessageBuilder
+
+from .connection import Connection, daemon_runs
+from .exceptions import InvalidAnswer, NoSuchWorkflow, Unreachable
+from .interactive import ANSWER_INTENT, InteractiveWorkChain
+from .mailbox import Letter, Mailbox, timestamp
+from .question import Answer, Verdict
+
+__all__ = ["Conversation", "load_workflow"]
+
+_GIVE_UP_SECONDS = 15.0
+_RETRY_SECONDS = 0.2
+
+
+def load_workflow(identifier: int | str | ProcessNode) -> WorkChainNode:
+    """Return the node of a workflow that asks questions.
+
+    :param identifier: PK, UUID (or its beginning), or the node itself.
+    :raises NoSuchWorkflow: if there is none, or if it is of a kind that never asks.
+    """
+    try:
+        node = (
+            identifier
+            if isinstance(identifier, ProcessNode)
+            else load_node(identifier=identifier)
+        )
+    except (NotExistent, MultipleObjectsError, ValueError) as error:
+        raise NoSuchWorkflow(
+            f"There is no workflow {identifier}: `verdi process list -a` shows them."
+        ) from error
+    if not isinstance(node, WorkChainNode) or not _asks(node):
+        kind = getattr(node, "process_label", None) or type(node).__name__
+        raise NoSuchWorkflow(
+            f"{identifier} is a {kind}, which asks no questions: "
+            "`verdi process list -a` shows the workflows."
+        )
+    return node
+
+
+def _asks(node: WorkChainNode) -> bool:
+    try:
+        return issubclass(node.process_class, InteractiveWorkChain)
+    except ValueError:  # the plugin that it came from is not installed here
+        return bool(Mailbox(node).letters())
+
+
+class Conversation:
+    """One person's talk with one workflow.
+
+    Use it as a context manager: it listens to the workflow as long as it is open, and
+    so sees the next question as soon as it is asked.
+
+    :param node: the workflow, see `load_workflow`.
+    :param by: email of the person, by default of the profile's user.
+    :param via: the way that the answers come, for the record.
+    """
+
+    def __init__(
+        self, node: WorkChainNode, by: str | None = None, via: str = "python"
+    ) -> None:
+        """Prepare; nothing is sent or listened to yet."""
+        self.node = node
+        self.pk = int(node.pk or 0)
+        self.mailbox = Mailbox(node)
+        user = User.collection.get_default()
+        self._by = by or (user.email if user else None)
+        self._via = via
+        self._connection = Connection(sender=self.pk)
+
+    def __enter__(self) -> Conversation:
+        """Listen to what the workflow says."""
+        self._connection.listen()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop listening."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection to the broker; the next use opens a new one."""
+        self._connection.close()
+
+    # region reading
+
+    def question(self) -> Letter | None:
+        """Return the open question, or the first of several; None where none is."""
+        waiting = self.questions()
+        return waiting[0] if waiting else None
+
+    def questions(self) -> list[Letter]:
+        """Return all open questions, oldest first."""
+        # SQLite shows the past for as long as a read transaction lasts.
+        storage: Any = get_manager().get_profile_storage()
+        storage.get_session().commit()
+        return [] if self.node.is_terminated else self.mailbox.open_letters()
+
+    def wait(self, timeout: float | None = None) -> Letter | None:
+        """Return the next open question as soon as there is one.
+
+        :param timeout: seconds, None waits for as long as it takes.
+        :return: None once the workflow has ended.
+        :raises TimeoutError: if there is neither question nor end in that time.
+        :raises Unreachable: if the daemon is not running, so that none can come.
+        """
+        deadline = float("inf") if timeout is None else time.monotonic() + timeout
+        while True:
+            self._connection.forget_news()
+            letter = self.question()
+            if letter is not None or self.node.is_terminated:
+                return letter
+            if not daemon_runs():
+                raise Unreachable(
+                    "The daemon is not running, so the workflow stands still. "
+                    "Start it with `verdi daemon start`."
+                )
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"No question within {timeout:g} s.")
+            self._connection.wait(left)
+
+    # endregion
+    # region answering
+
+    def answer(
+        self, value: Any, question: str | None = None, comment: str | None = None
+    ) -> Verdict:
+        """Give an answer, and return what became of it.
+
+        :param value: anything that JSON can hold.
+        :param question: id or name of the question that it is meant for, by default
+            the one that is open now. It never counts for another.
+        :param comment: why, for the record.
+        :raises InvalidAnswer: if the value is nothing that JSON can hold.
+        """
+        waiting = self.questions()
+        if self.node.is_terminated:
+            return Verdict("refused", "The workflow has ended.", question)
+        if not waiting and question is None:
+            # Sent without an id it would count for whatever is asked next.
+            return Verdict("refused", "No question is open now.")
+        answer = Answer(
+            value=value,
+            question=question or (waiting[0].id if len(waiting) == 1 else None),
+            by=self._by,
+            at=timestamp(),
+            via=self._via,
+            comment=comment,
+            key=uuid.uuid4().hex,
+        )
+        message = {INTENT_KEY: ANSWER_INTENT, "answer": answer.to_json()}
+        deadline = time.monotonic() + _GIVE_UP_SECONDS
+        while daemon_runs():
+            try:
+                return Verdict.from_json(self._connection.send(self.pk, message))
+            except Unreachable:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(_RETRY_SECONDS)
+        return self._keep(answer)
+
+    def _keep(self, answer: Answer) -> Verdict:
+        """Leave the answer where the process looks when it is next loaded."""
+        meant = [
+            letter
+            for letter in self.questions()
+            if answer.question is None or letter.is_called(answer.question)
+        ]
+        if len(meant) != 1:
+            reason = "Say which question is answered." if meant else "It is not open."
+            return Verdict("refused", reason, answer.question)
+        letter = meant[0]
+        try:
+            letter.question.kind.read(answer.value)
+        except InvalidAnswer as error:
+            return Verdict("refused", str(error), letter.id)
+        first = self.mailbox.kept()
+        if first is not None and first.key != answer.key:
+            return Verdict(
+                "refused",
+                f"An answer by {first.by or 'somebody'} is kept already, to be taken "
+                "when the daemon is started.",
+                letter.id,
+            )
+        self.mailbox.keep(answer)
+        if not daemon_runs():
+            return Verdict(
+                "kept",
+                "The daemon is not running: your answer is kept, and taken when the "
+                "daemon is started (`verdi daemon start`).",
+                letter.id,
+            )
+        # The process may have been loaded between the last try and now, and then
+        # nothing makes it look again.
+        try:
+            self._connection.send(self.pk, MessageBuilder.play())
+        except Unreachable:
+            return Verdict(
+                "kept",
+                "The workflow cannot be reached now: your answer is kept, and taken "
+                "when a worker of the daemon takes the workflow up again.",
+                letter.id,
+            )
+        return Verdict("kept", "Your answer is handed over.", letter.id)
+
+    # endregion

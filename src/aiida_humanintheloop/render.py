@@ -1,0 +1,308 @@
+"""Terminal output from plain data. Text that comes from a person is never markup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import Any
+
+import click
+from aiida.orm import Node, ProcessNode
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from .inbox import Waiting
+from .kinds import Choice, Choices, shown
+from .mailbox import Letter
+from .question import Verdict
+
+__all__ = [
+    "history_rows",
+    "letter_record",
+    "live",
+    "print_end",
+    "print_history",
+    "print_json",
+    "print_question",
+    "print_questions",
+    "print_raw",
+    "print_text",
+    "print_verdicts",
+    "print_waiting",
+    "verdict_record",
+    "waiting_record",
+    "waiting_rows",
+    "waiting_table",
+]
+
+_console = Console(highlight=False, soft_wrap=True)
+_OUTCOMES = {"accepted": "green", "refused": "yellow", "kept": "cyan"}
+
+
+def one_line(text: str) -> str:
+    """Return text that cannot move the cursor, colour the terminal or break a line."""
+    return " ".join(
+        "".join(c if c.isprintable() else "\ufffd" for c in part)
+        for part in text.split()
+    )
+
+
+def age(since: datetime) -> str:
+    """Return how long ago it was, in the largest unit that says enough."""
+    seconds = max(0.0, (datetime.now(timezone.utc) - since).total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)}{unit}"
+    return f"{int(seconds)}s"
+
+
+# region records, for programs
+
+
+def letter_record(letter: Letter) -> dict[str, Any]:
+    """Return a question and its answer as JSON can hold them."""
+    deadline = letter.deadline.isoformat() if letter.deadline else None
+    return {
+        **letter.record,
+        "open": letter.is_open,
+        "expects": letter.question.expects,
+        "schema": letter.question.kind.schema,
+        "deadline": deadline,
+    }
+
+
+def waiting_record(each: Waiting) -> dict[str, Any]:
+    """Return what waits as JSON can hold it."""
+    return {
+        "pk": each.pk,
+        "uuid": each.uuid,
+        "workflow": each.workflow,
+        "root": {"pk": each.root[0], "workflow": each.root[1]},
+        "since": each.since.isoformat(),
+        "reason": each.reason,
+        "questions": [letter_record(letter) for letter in each.letters],
+    }
+
+
+def verdict_record(pk: int, verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as JSON can hold it."""
+    return {"pk": pk, **asdict(verdict)}
+
+
+def waiting_rows(found: Iterable[Waiting]) -> list[list[str]]:
+    """Return a row per open question, or per workflow that has none."""
+    rows = []
+    for each in found:
+        for letter in each.letters or (None,):
+            question = letter.question if letter else None
+            deadline = letter.deadline if letter else None
+            rows.append(
+                [
+                    str(each.pk),
+                    age(each.since),
+                    one_line(each.workflow),
+                    "" if each.root[0] == each.pk else f"{each.root[1]} {each.root[0]}",
+                    one_line(", ".join(question.assignees)) if question else "",
+                    one_line(letter.label if letter else each.reason),
+                    one_line(question.expects) if question else "",
+                    f"{deadline:%Y-%m-%d %H:%M} UTC" if deadline else "",
+                ]
+            )
+    return rows
+
+
+def history_rows(letters: Iterable[Letter]) -> list[list[str]]:
+    """Return a row per question, with its answer."""
+    rows = []
+    for letter in letters:
+        answer = letter.answer
+        if answer is None:
+            said = [
+                "(open)" if letter.is_open else f"({letter.closed})",
+                "",
+                "",
+                "",
+                "",
+            ]
+        else:
+            value = answer.value
+            said = [
+                one_line(value if isinstance(value, str) else json.dumps(value)),
+                one_line(answer.by or ("?" if answer.kind == "human" else answer.kind)),
+                one_line(answer.at or ""),
+                one_line(answer.via),
+                one_line(answer.comment or ""),
+            ]
+        rows.append([letter.id, one_line(letter.label), *said])
+    return rows
+
+
+# endregion
+# region printing
+
+
+def print_json(record: Any) -> None:
+    """Print JSON on lines that programs and people can read."""
+    click.echo(json.dumps(record, indent=2))
+
+
+def print_raw(rows: Iterable[Sequence[str]]) -> None:
+    """Print rows for `cut` and `awk`."""
+    for row in rows:
+        click.echo("\t".join(row))
+
+
+def print_text(text: str, style: str = "") -> None:
+    """Print text as it is."""
+    _console.print(Text(text, style=style))
+
+
+def print_waiting(found: Sequence[Waiting], everything: bool) -> None:
+    """Print the inbox."""
+    if not found:
+        print_text("Nothing waits for a person.", "dim")
+        return
+    _console.print(waiting_table(found, everything))
+    if any(each.letters for each in found):
+        print_text("Answer with: aiida-hitl answer PK", "dim")
+
+
+def waiting_table(found: Iterable[Waiting], everything: bool) -> Table:
+    """Return the inbox as a table that fits a terminal of 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("PK", no_wrap=True)
+    table.add_column("Age", no_wrap=True)
+    table.add_column("Workflow", no_wrap=True, max_width=20)
+    table.add_column("What waits for a person" if everything else "Question", ratio=1)
+    for row in waiting_rows(found):
+        pk, since, workflow, caller, people, question, expected, deadline = row
+        facts = {"": expected, "for ": people, "until ": deadline, "from ": caller}
+        said = " · ".join(name + fact for name, fact in facts.items() if fact)
+        text = Text(question)
+        if said:
+            text.append(f"\n{said}", style="dim")
+        table.add_row(pk, since, Text(workflow), text)
+    return table
+
+
+def print_history(letters: Iterable[Letter]) -> None:
+    """Print who answered what."""
+    rows = history_rows(letters)
+    if not rows:
+        print_text("Nothing was asked yet.", "dim")
+        return
+    names = ("#", "Question", "Answer", "By", "At", "Via", "Comment")
+    _console.print(_table(names, rows, keep={"#", "Question", "Answer"}))
+
+
+def _table(
+    names: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    title: str | None = None,
+    keep: frozenset[str] | set[str] = frozenset(),
+) -> Table:
+    used = [
+        index
+        for index, name in enumerate(names)
+        if name in keep or any(row[index] for row in rows)
+    ]
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    for index in used:
+        short = names[index] in ("PK", "Age", "#")
+        table.add_column(names[index], no_wrap=short, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(row[index]) for index in used))
+    return table
+
+
+def print_question(letter: Letter) -> None:
+    """Print a question for whoever is about to answer it."""
+    _console.rule(style="dim")
+    print_text(f"Question {letter.id}: {one_line(letter.label)}")
+    question = letter.question
+    if isinstance(question.kind, (Choice, Choices)):
+        for number, option in enumerate(question.kind.options, start=1):
+            print_text(f"  {number}. {one_line(str(option))}")
+
+
+def print_questions(
+    node: ProcessNode, letters: Sequence[Letter], evidence: dict[str, Node]
+) -> None:
+    """Print all that there is to know about a workflow's questions."""
+    waiting = [
+        letter for letter in letters if letter.is_open and not node.is_terminated
+    ]
+    print_text(f"{node.process_label} <{node.pk}>", "bold")
+    for letter in waiting:
+        _print_in_full(node, letter, evidence)
+    if not waiting:
+        state = node.process_state.value if node.process_state else "new"
+        print_text(f"No question is open; the workflow is {state}.", "dim")
+    if len(letters) > len(waiting):
+        print_history([letter for letter in letters if letter not in waiting])
+
+
+def _print_in_full(
+    node: ProcessNode, letter: Letter, evidence: dict[str, Node]
+) -> None:
+    question = letter.question
+    print_question(letter)
+    facts = {"Expected": question.expects}
+    if question.default is not None:
+        facts["Default"] = shown(question.default)
+    if question.assignees:
+        facts["For"] = ", ".join(question.assignees)
+    facts["Asked"] = f"{age(letter.asked_at)} ago, {letter.asked_at:%Y-%m-%d %H:%M} UTC"
+    if letter.deadline:
+        then = {"wait": "goes on waiting", "default": "takes the default"}
+        what = then.get(question.at_deadline, f"ends with {question.at_deadline}")
+        facts["Until"] = f"{letter.deadline:%Y-%m-%d %H:%M} UTC, then {what}"
+    for uuid in question.evidence:
+        found = evidence.get(uuid)
+        what = f"{type(found).__name__} <{found.pk}> {found.label}" if found else uuid
+        facts["Look at"] = f"{facts['Look at']}, {what}" if "Look at" in facts else what
+    for name, fact in facts.items():
+        print_text(f"  {name + ':':<10} {one_line(fact)}")
+    if question.help:
+        for line in question.help.splitlines():
+            print_text(f"  {one_line(line)}")
+    which = f" --question {letter.name}" if letter.name else ""
+    print_text(f"  Answer:    aiida-hitl answer {node.pk}{which}", "dim")
+
+
+def print_verdicts(verdicts: Sequence[tuple[int, Verdict]]) -> None:
+    """Print what became of answers, one line each."""
+    for pk, verdict in verdicts:
+        text = verdict.reason
+        if verdict.accepted:
+            text = f"Accepted: {shown(verdict.value)}"
+        print_text(f"{pk}: {one_line(text)}", _OUTCOMES[verdict.outcome])
+
+
+def print_end(node: ProcessNode) -> None:
+    """Print how a workflow ended, and what it has left."""
+    _console.rule(style="dim")
+    if not node.is_finished_ok:
+        state = node.process_state.value if node.process_state else "gone"
+        why = node.exit_message or node.process_status or ""
+        code = f" [{node.exit_status}]" if node.exit_status else ""
+        print_text(one_line(f"The workflow is {state}{code}. {why}"), "yellow")
+        print_text(f"How it went: verdi process report {node.pk}")
+        return
+    print_text(f"The workflow has finished: {node.process_label} <{node.pk}>", "bold")
+    for name in sorted(node.outputs):
+        output = node.outputs[name]
+        print_text(f"  {name}: {type(output).__name__} <{output.pk}>")
+
+
+def live() -> Live:
+    """Return a screen that is drawn anew in place."""
+    return Live(console=_console, screen=False, auto_refresh=False)
+
+
+# endregion
