@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, WorkChain, while_
 from aiida.orm import Dict, Int, Str
@@ -71,32 +69,30 @@ class AskTwo(InteractiveWorkChain):
         self.out("answers", Dict(answers).store())
 
 
-class AskForever(InteractiveWorkChain):
-    """Ask again and again, with whatever the answer was in the question."""
+class AskAgain(InteractiveWorkChain):
+    """Ask the same question again and again, until it is killed."""
 
     @classmethod
     def define(cls, spec):
-        """Take how often to ask."""
+        """Take a question as its record."""
         super().define(spec)
-        spec.input("rounds", valid_type=Int)
-        spec.outline(cls.begin, while_(cls.goes_on)(cls.put, cls.count))
+        spec.input("question", valid_type=Dict)
+        spec.outline(while_(cls.always)(cls.put, cls.take))
 
-    def begin(self):
-        """Begin to count."""
-        self.ctx.rounds = 0
-
-    def goes_on(self):
-        """Go on until all rounds are played."""
-        return self.ctx.rounds < self.inputs.rounds.value
+    def always(self):
+        """Go on."""
+        return True
 
     def put(self):
-        """Ask; a deadline far away must not matter."""
-        self.ask(Question(f"Round {self.ctx.rounds}?", within=timedelta(days=1)))
+        """Ask."""
+        self.ask(Question.from_record(self.inputs.question.get_dict()))
 
-    def count(self):
-        """Count."""
-        self.answer()
-        self.ctx.rounds += 1
+    def take(self):
+        """Fail where the answer is none that was allowed."""
+        kind = Question.from_record(self.inputs.question.get_dict()).kind
+        value = self.answer()
+        if kind.kind != "node":
+            kind.read(value)
 
 
 class AskInRestart(InteractiveWorkChain, BaseRestartWorkChain):

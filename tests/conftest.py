@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pexpect
 import pytest
@@ -141,6 +141,43 @@ def submit_game(daemon: None) -> Iterator[Callable[..., WorkChainNode]]:
     def submit_one(max_iters: int = 10) -> WorkChainNode:
         nodes.append(submit(HumanLoopWorkChain, max_iters=max_iters))
         return nodes[-1]
+
+    yield submit_one
+    unfinished = [node for node in nodes if not node.is_terminated]
+    if unfinished:
+        have_daemon()
+        kill_processes(unfinished)
+
+
+@pytest.fixture
+def ask(daemon: None) -> Iterator[Callable[..., WorkChainNode]]:
+    """Return a function that submits a workflow of `asking` and waits for a question.
+
+    A question among the inputs goes as its record; what is left in the end is killed.
+    """
+    from aiida.engine import submit
+    from aiida.engine.processes.control import kill_processes
+    from aiida.orm import Dict
+
+    from aiida_humanintheloop import Question
+    from aiida_humanintheloop.inbox import open_questions
+
+    nodes: list[WorkChainNode] = []
+
+    def submit_one(process: type, **inputs: Any) -> WorkChainNode:
+        if isinstance(inputs.get("question"), Question):
+            inputs["question"] = Dict(inputs["question"].to_record())
+        node = submit(process, **inputs)
+        nodes.append(node)
+        wait_until(
+            lambda: (
+                refresh()
+                or node.is_terminated
+                or any(node.pk in (each.pk, each.root[0]) for each in open_questions())
+            ),
+            "it asks",
+        )
+        return node
 
     yield submit_one
     unfinished = [node for node in nodes if not node.is_terminated]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from aiida.engine import submit
-from aiida.engine.processes.control import kill_processes, play_processes
-from aiida.orm import Dict, Int, Str, WorkChainNode
+from aiida.engine.processes.control import play_processes
+from aiida.orm import Int, Str, WorkChainNode
 from pydantic import BaseModel, field_validator
 
 from aiida_humanintheloop import (
@@ -26,7 +25,7 @@ from aiida_humanintheloop import (
 )
 from aiida_humanintheloop.inbox import Conversation
 from tests.asking import AskInRestart, AskOne, AskTwo
-from tests.conftest import have_daemon, paused, refresh, verdi, wait_until
+from tests.conftest import paused, refresh, verdi, wait_until
 
 
 class Mesh(BaseModel):
@@ -41,25 +40,6 @@ class Mesh(BaseModel):
         if len(points) != 3:
             raise ValueError("a mesh has three numbers")
         return points
-
-
-@pytest.fixture
-def start(daemon: None) -> Iterator[Callable[..., WorkChainNode]]:
-    """Return a function that submits, and waits for the first question."""
-    nodes: list[WorkChainNode] = []
-
-    def start_one(process: type, **inputs: Any) -> WorkChainNode:
-        if isinstance(inputs.get("question"), Question):
-            inputs["question"] = Dict(inputs["question"].to_record())
-        nodes.append(submit(process, **inputs))
-        wait_until(lambda: paused(nodes[-1]) or nodes[-1].is_terminated, "it asks")
-        return nodes[-1]
-
-    yield start_one
-    unfinished = [node for node in nodes if not node.is_terminated]
-    if unfinished:
-        have_daemon()
-        kill_processes(unfinished)
 
 
 @pytest.mark.parametrize(
@@ -77,14 +57,14 @@ def start(daemon: None) -> Iterator[Callable[..., WorkChainNode]]:
     ids=lambda each: getattr(each, "kind", ""),
 )
 def test_each_kind_refuses_what_does_not_fit_and_takes_what_does(
-    start: Callable[..., WorkChainNode],
+    ask: Callable[..., WorkChainNode],
     kind: Any,
     refused: Any,
     given: Any,
     value: Any,
 ) -> None:
     """A refusal leaves the workflow waiting, an answer becomes its output."""
-    node = start(AskOne, question=Question("Which?", kind))
+    node = ask(AskOne, question=Question("Which?", kind))
     with Conversation(node) as talk:
         no = talk.answer(refused)
         assert no.outcome == "refused"
@@ -97,10 +77,10 @@ def test_each_kind_refuses_what_does_not_fit_and_takes_what_does(
     assert node.base.extras.get("ran_before") == 1
 
 
-def test_a_node_is_answered_by_pk_or_uuid(start: Callable[..., WorkChainNode]) -> None:
+def test_a_node_is_answered_by_pk_or_uuid(ask: Callable[..., WorkChainNode]) -> None:
     """The type is checked, and so is whether the node is one of those offered."""
     first, second, other = Int(1).store(), Int(2).store(), Str("x").store()
-    node = start(AskOne, question=Question("Which?", Node(of=Int)))
+    node = ask(AskOne, question=Question("Which?", Node(of=Int)))
     with Conversation(node) as talk:
         assert "is a Str" in talk.answer(other.pk).reason
         assert "There is no node 999999" in talk.answer(999999).reason
@@ -109,7 +89,7 @@ def test_a_node_is_answered_by_pk_or_uuid(start: Callable[..., WorkChainNode]) -
         assert talk.wait(30) is None
     assert node.outputs.answer["value"] == first.uuid
 
-    node = start(AskOne, question=Question("Which?", Node(among=(first, second))))
+    node = ask(AskOne, question=Question("Which?", Node(among=(first, second))))
     with Conversation(node) as talk:
         assert "one of the 2 nodes offered" in talk.answer(other.pk).reason
         assert talk.answer(second.pk).accepted
@@ -118,11 +98,11 @@ def test_a_node_is_answered_by_pk_or_uuid(start: Callable[..., WorkChainNode]) -
 
 
 def test_a_validator_runs_before_anything_resumes(
-    start: Callable[..., WorkChainNode],
+    ask: Callable[..., WorkChainNode],
 ) -> None:
     """Its reason is told; where it fails, the workflow does not."""
     question = Question("An even one?", Integer(), validator=AskOne.even)
-    node = start(AskOne, question=question)
+    node = ask(AskOne, question=question)
     with Conversation(node) as talk:
         assert talk.answer(3).reason == "3 was not taken: it must be even."
         assert "could not be checked (RuntimeError: unlucky)" in talk.answer(13).reason
@@ -131,9 +111,9 @@ def test_a_validator_runs_before_anything_resumes(
     assert node.is_finished_ok
 
 
-def test_only_an_assignee_may_answer(start: Callable[..., WorkChainNode]) -> None:
+def test_only_an_assignee_may_answer(ask: Callable[..., WorkChainNode]) -> None:
     """Another person, and an extra of which nobody knows whose it is, are refused."""
-    node = start(AskOne, question=Question("You?", assignees=("ada@example.org",)))
+    node = ask(AskOne, question=Question("You?", assignees=("ada@example.org",)))
     with Conversation(node, by="bob@example.org") as talk:
         no = talk.answer("me")
         assert no.reason == (
@@ -149,10 +129,10 @@ def test_only_an_assignee_may_answer(start: Callable[..., WorkChainNode]) -> Non
 
 
 def test_of_two_questions_both_are_answered_in_any_order(
-    start: Callable[..., WorkChainNode],
+    ask: Callable[..., WorkChainNode],
 ) -> None:
     """The workflow goes on when the last is."""
-    node = start(AskTwo, until="all")
+    node = ask(AskTwo, until="all")
     assert node.base.extras.get("question") == "first: The first? | second: The second?"
     with Conversation(node) as talk:
         assert "2 questions are open" in talk.answer("which").reason
@@ -166,10 +146,10 @@ def test_of_two_questions_both_are_answered_in_any_order(
 
 
 def test_of_two_questions_any_can_be_enough(
-    start: Callable[..., WorkChainNode],
+    ask: Callable[..., WorkChainNode],
 ) -> None:
     """The other one is closed, and whoever answers it is told why."""
-    node = start(AskTwo, until="any")
+    node = ask(AskTwo, until="any")
     with Conversation(node) as talk:
         assert talk.answer("b", "second").accepted
         assert talk.wait(30) is None
@@ -179,10 +159,10 @@ def test_of_two_questions_any_can_be_enough(
 
 
 def test_two_questions_are_answered_in_the_way_of_the_blog(
-    start: Callable[..., WorkChainNode],
+    ask: Callable[..., WorkChainNode],
 ) -> None:
     """One extra holds both answers, by name."""
-    node = start(AskTwo, until="all")
+    node = ask(AskTwo, until="all")
     node.base.extras.set("answer", {"first": "a", "second": "b"})
     play_processes([node])
     wait_until(lambda: refresh() or node.is_finished_ok, "it goes on")
@@ -195,10 +175,10 @@ def soon(**how: Any) -> Question:
 
 
 def test_at_the_deadline_the_default_is_taken(
-    start: Callable[..., WorkChainNode],
+    ask: Callable[..., WorkChainNode],
 ) -> None:
     """It is on record as a default, and a late answer is told so."""
-    node = start(AskOne, question=soon(default=5, at_deadline="default"))
+    node = ask(AskOne, question=soon(default=5, at_deadline="default"))
     with Conversation(node) as talk:
         wait_until(lambda: refresh() or node.is_finished_ok, "the default is taken")
         answer = talk.mailbox.letters()[0].answer
@@ -207,20 +187,20 @@ def test_at_the_deadline_the_default_is_taken(
 
 
 def test_at_the_deadline_the_workflow_can_end(
-    start: Callable[..., WorkChainNode],
+    ask: Callable[..., WorkChainNode],
 ) -> None:
     """It ends with the exit code that the author chose; no later step runs."""
-    node = start(AskOne, question=soon(at_deadline="ERROR_NOBODY_CARED"))
+    node = ask(AskOne, question=soon(at_deadline="ERROR_NOBODY_CARED"))
     wait_until(lambda: refresh() or node.is_terminated, "it ends")
     assert node.exit_status == 400
     assert "answer" not in node.outputs
 
 
 def test_after_the_deadline_the_workflow_can_go_on_waiting(
-    start: Callable[..., WorkChainNode],
+    ask: Callable[..., WorkChainNode],
 ) -> None:
     """That is what a deadline does where nothing else is said."""
-    node = start(AskOne, question=soon())
+    node = ask(AskOne, question=soon())
     with Conversation(node) as talk:
         letter = talk.wait(30)
         wait_until(lambda: letter.deadline.timestamp() < time.time(), "")
@@ -231,13 +211,13 @@ def test_after_the_deadline_the_workflow_can_go_on_waiting(
 
 @pytest.mark.parametrize("answered", [True, False])
 def test_a_deadline_passes_while_the_daemon_is_down(
-    start: Callable[..., WorkChainNode], answered: bool
+    ask: Callable[..., WorkChainNode], answered: bool
 ) -> None:
     """It loses against an answer that was kept before it."""
     question = Question(
         "Now?", Integer(), 5, within=timedelta(seconds=6), at_deadline="default"
     )
-    node = start(AskOne, question=question)
+    node = ask(AskOne, question=question)
     with Conversation(node) as talk:
         letter = talk.wait(30)
         verdi("daemon", "stop")
@@ -250,11 +230,11 @@ def test_a_deadline_passes_while_the_daemon_is_down(
 
 
 def test_the_mixin_asks_within_a_restart_work_chain(
-    start: Callable[..., WorkChainNode], code: Any
+    ask: Callable[..., WorkChainNode], code: Any
 ) -> None:
     """The answer becomes an input of the calculation that the base class runs."""
     add = {"x": Int(40), "y": Int(0), "code": code}
-    node = start(AskInRestart, add=add)
+    node = ask(AskInRestart, add=add)
     with Conversation(node) as talk:
         assert talk.answer("2").accepted
         assert talk.wait(60) is None

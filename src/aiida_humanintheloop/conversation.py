@@ -147,7 +147,6 @@ class Conversation:
         :param question: id or name of the question that it is meant for, by default
             the one that is open now. It never counts for another.
         :param comment: why, for the record.
-        :raises InvalidAnswer: if the value is nothing that JSON can hold.
         """
         waiting = self.questions()
         if self.node.is_terminated:
@@ -164,7 +163,10 @@ class Conversation:
             comment=comment,
             key=uuid.uuid4().hex,
         )
-        message = {INTENT_KEY: ANSWER_INTENT, "answer": answer.to_json()}
+        try:
+            message = {INTENT_KEY: ANSWER_INTENT, "answer": answer.to_json()}
+        except InvalidAnswer as error:
+            return Verdict("refused", str(error), answer.question)
         deadline = time.monotonic() + _GIVE_UP_SECONDS
         while daemon_runs():
             try:

@@ -162,7 +162,6 @@ def answer(
     :param by: email of the person, by default of the profile's user.
     :param comment: why, for the record.
     :raises NoSuchWorkflow: if there is no such workflow.
-    :raises InvalidAnswer: if the value is nothing that JSON can hold.
     """
     with _conversation(identifier, by=by, via=via) as talk:
         return talk.answer(value, question, comment)

@@ -205,7 +205,7 @@ class InteractiveWorkChain(WorkChain):
     def _find_node(self, kind: Node, identifier: str) -> str:
         """Return the UUID of the node that was meant."""
         try:
-            digits = identifier.isdecimal()
+            digits = identifier.isdecimal() and len(identifier) < 10
             node = (
                 load_node(pk=int(identifier)) if digits else load_node(uuid=identifier)
             )

@@ -10,7 +10,7 @@ import importlib
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from jsonschema import Draft202012Validator
@@ -107,7 +107,7 @@ class _Kind:
             raise InvalidAnswer(f"No answer was given: it must be {self.expects}.")
         try:
             value = self.parse(raw)
-            fits = value is not None and _finite(value) and self.fits(value)
+            fits = value is not None and storable(value) and self.fits(value)
         except (ValueError, RecursionError):
             fits = False
         if not fits:
@@ -121,13 +121,30 @@ class _Kind:
         return bool(Draft202012Validator(self.schema).is_valid(value))
 
 
-def _finite(value: object) -> bool:
-    """Return whether JSON can hold the value: it has no infinity and no NaN."""
+def storable(value: object) -> bool:
+    """Return whether every database can hold the value as JSON.
+
+    That is without infinity and NaN, without half of a surrogate pair, and, as
+    PostgreSQL has it, without the character NUL.
+    """
     try:
-        json.dumps(value, allow_nan=False)
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()
     except (TypeError, ValueError):
         return False
-    return True
+    return not any("\x00" in part for part in _strings(value))
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Yield every string in a value that JSON can hold."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from (key, *_strings(inner))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
 
 
 @dataclass(frozen=True)
@@ -418,8 +435,8 @@ class Json(_Kind):
             raise InvalidAnswer(f"No answer was given: it must be {self.expects}.")
         try:
             value = self.parse(raw)
-            if not _finite(value):
-                raise ValueError("JSON has no such number")
+            if not storable(value):
+                raise ValueError("it has a number or character that cannot be kept")
             error = best_match(Draft202012Validator(self.schema).iter_errors(value))
             if error is not None:
                 raise ValueError(f"at {error.json_path}, {error.message}")

@@ -131,8 +131,13 @@ class Answer:
 
     @classmethod
     def from_json(cls, text: str) -> Answer:
-        """Return what `to_json` was given."""
-        return cls(**json.loads(text))
+        """Return what `to_json` was given, less characters no database can hold."""
+        said = json.loads(text)
+        for name in ("by", "via", "comment"):
+            if isinstance(said.get(name), str):
+                clean = said[name].encode(errors="replace").decode()
+                said[name] = clean.replace("\x00", "")
+        return cls(**said)
 
 
 @dataclass(frozen=True)

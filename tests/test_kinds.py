@@ -1,0 +1,117 @@
+"""Whatever is thrown at a question, it gets a verdict, and never a wrong one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiida.orm import WorkChainNode
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from aiida_humanintheloop import (
+    Boolean,
+    Choice,
+    Choices,
+    Float,
+    Integer,
+    InvalidAnswer,
+    Json,
+    Node,
+    Question,
+    Text,
+)
+from aiida_humanintheloop.inbox import Conversation
+from tests.asking import AskAgain
+from tests.conftest import paused
+
+KINDS = [
+    Text(),
+    Text(max_length=5, pattern="[a-z]*"),
+    Integer(1, 100),
+    Float(-1, 1, unit="eV"),
+    Boolean(),
+    Choice(("scf", "relax", 3, 2.5, True)),
+    Choices(("a", "b", "c"), at_least=1, at_most=2),
+    Node(),
+    Json({"type": ["object", "array"], "maxProperties": 3}),
+]
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+# What fits one kind or another, so that not only refusals are tried.
+FITTING = st.one_of(
+    st.integers(1, 100),
+    st.integers(1, 100).map(str),
+    st.floats(-1, 1),
+    st.sampled_from(["yes", "NO", "scf", "3", "2.5", "true", "a,b", "c", "abc", "{}"]),
+    st.lists(st.sampled_from("abc"), max_size=3),
+    st.dictionaries(st.text(max_size=3), SCALARS, max_size=4),
+)
+# In a daemon each costs tens of milliseconds; the full thousand is for a quiet hour.
+EXAMPLES_IN_A_DAEMON = int(os.environ.get("EXAMPLES_IN_A_DAEMON", "40"))
+
+
+def name_of(kind: Any) -> str:
+    """Return the name of a kind for the name of a test."""
+    return str(kind.kind)
+
+
+def reading(kind: Any, raw: Any) -> tuple[Any, str | None]:
+    """Return the value, and why there is none."""
+    try:
+        return kind.read(raw), None
+    except InvalidAnswer as refusal:
+        return None, str(refusal)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=name_of)
+@settings(max_examples=1000, deadline=None)
+@given(raw=VALUES | FITTING)
+def test_a_kind_takes_what_fits_its_schema_or_says_why(kind: Any, raw: Any) -> None:
+    """A value that is taken fits the schema that a web form would be made from."""
+    value, refusal = reading(kind, raw)
+    if refusal is None:
+        assert Draft202012Validator(kind.schema).is_valid(value)
+        assert kind.read(value) == value
+    else:
+        assert refusal.isprintable()
+        assert len(refusal) < 400
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=name_of)
+def test_whatever_is_answered_gets_a_verdict_from_the_daemon(
+    ask: Callable[..., WorkChainNode], kind: Any
+) -> None:
+    """A refusal resumes nothing, an answer leads to the next question; none fails."""
+    node = ask(AskAgain, question=Question("What?", kind))
+
+    @settings(
+        max_examples=EXAMPLES_IN_A_DAEMON,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(raw=VALUES | FITTING)
+    def throw(raw: Any) -> None:
+        letter = talk.wait(30)
+        _, refusal = reading(kind, raw)
+        verdict = talk.answer(raw, letter.id)
+        if kind.kind == "node" and refusal is None:
+            # Whether there is a node of that number only the database knows.
+            assert verdict.accepted or "There is no node" in verdict.reason
+        else:
+            assert verdict.accepted == (refusal is None)
+            assert verdict.reason
+        following = talk.wait(30)
+        assert (following.id != letter.id) == verdict.accepted
+
+    with Conversation(node) as talk:
+        throw()
+    assert paused(node)
