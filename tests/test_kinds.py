@@ -26,7 +26,7 @@ from aiida_humanintheloop import (
 )
 from aiida_humanintheloop.inbox import Conversation
 from tests.asking import AskAgain
-from tests.conftest import paused
+from tests.conftest import paused, wait_until
 
 KINDS = [
     Text(),
@@ -114,4 +114,4 @@ def test_whatever_is_answered_gets_a_verdict_from_the_daemon(
 
     with Conversation(node) as talk:
         throw()
-    assert paused(node)
+    wait_until(lambda: paused(node), "it waits")

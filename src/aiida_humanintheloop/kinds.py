@@ -13,8 +13,6 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -116,9 +114,9 @@ class _Kind:
             )
         return value
 
-    def fits(self, value: object) -> bool:
+    def fits(self, value: Any) -> bool:
         """Return whether a parsed value is allowed."""
-        return bool(Draft202012Validator(self.schema).is_valid(value))
+        return True
 
 
 def storable(value: object) -> bool:
@@ -176,6 +174,15 @@ class Text(_Kind):
         )
         return f"text{length}" + (f" like {self.pattern}" if self.pattern else "")
 
+    def parse(self, raw: object) -> object:
+        """Take text as it is; anything else is none."""
+        return raw if isinstance(raw, str) else None
+
+    def fits(self, value: Any) -> bool:
+        """Return whether it is short enough and matches the pattern."""
+        short = self.max_length is None or len(value) <= self.max_length
+        return short and (not self.pattern or bool(re.fullmatch(self.pattern, value)))
+
 
 @dataclass(frozen=True)
 class Integer(_Kind):
@@ -203,6 +210,10 @@ class Integer(_Kind):
         if isinstance(raw, str) and _INTEGER.fullmatch(raw.strip()):
             return int(raw)
         return None
+
+    def fits(self, value: Any) -> bool:
+        """Return whether it is within the bounds."""
+        return _within(value, self.minimum, self.maximum)
 
 
 @dataclass(frozen=True)
@@ -232,6 +243,16 @@ class Float(_Kind):
             return float(raw)
         return None
 
+    def fits(self, value: Any) -> bool:
+        """Return whether it is within the bounds."""
+        return _within(value, self.minimum, self.maximum)
+
+
+def _within(value: float, minimum: float | None, maximum: float | None) -> bool:
+    return (minimum is None or value >= minimum) and (
+        maximum is None or value <= maximum
+    )
+
 
 def _limits(minimum: float | None, maximum: float | None) -> dict[str, Any]:
     limits = {"minimum": minimum, "maximum": maximum}
@@ -248,7 +269,9 @@ class Boolean(_Kind):
 
     def parse(self, raw: object) -> object:
         """Read the words for it; 1 and 0 are numbers."""
-        return _WORDS.get(raw.strip().lower()) if isinstance(raw, str) else raw
+        if isinstance(raw, str):
+            return _WORDS.get(raw.strip().lower())
+        return raw if isinstance(raw, bool) else None
 
 
 def _list_of(options: Iterable[object]) -> str:
@@ -293,10 +316,6 @@ class Choice(_Kind):
         """Return the option that was meant."""
         return _option(self.options, raw)
 
-    def fits(self, value: object) -> bool:
-        """Whatever `parse` found is one of the options."""
-        return True
-
 
 @dataclass(frozen=True)
 class Choices(_Kind):
@@ -336,6 +355,12 @@ class Choices(_Kind):
             return None
         found = [_option(self.options, item) for item in items]
         return None if None in found else found
+
+    def fits(self, value: Any) -> bool:
+        """Return whether there are as many as there may be, each once."""
+        most = len(self.options) if self.at_most is None else self.at_most
+        once = len({json.dumps(item) for item in value}) == len(value)
+        return once and self.at_least <= len(value) <= most
 
 
 def _node_types(value: object) -> object:
@@ -385,9 +410,17 @@ class Node(_Kind):
             return str(raw)
         return raw.strip() if isinstance(raw, str) else None
 
-    def fits(self, value: object) -> bool:
+    def fits(self, value: Any) -> bool:
         """Return whether it has the characters of a PK or a UUID."""
         return re.fullmatch(r"[0-9a-fA-F-]{1,36}", str(value)) is not None
+
+
+def _validator(schema: dict[str, Any]) -> Any:
+    # Imported when it is needed: with all that JupyterLab brings for it, it takes a
+    # second of CPU, which no other kind of question should cost.
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(schema)
 
 
 def _schema_of(value: object) -> object:
@@ -407,7 +440,7 @@ class Json(_Kind):
 
     def __post_init__(self) -> None:
         """Refuse what is no JSON Schema, when the question is written."""
-        Draft202012Validator.check_schema(self.described_by)
+        _validator(self.described_by).check_schema(self.described_by)
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -437,8 +470,7 @@ class Json(_Kind):
             value = self.parse(raw)
             if not storable(value):
                 raise ValueError("it has a number or character that cannot be kept")
-            error = best_match(Draft202012Validator(self.schema).iter_errors(value))
-            if error is not None:
+            for error in _validator(self.schema).iter_errors(value):
                 raise ValueError(f"at {error.json_path}, {error.message}")
             return self._through_the_model(value)
         except (ValueError, RecursionError) as error:

@@ -6,13 +6,6 @@ import os
 
 from tests.container.conftest import REPOSITORY, docker
 
-# What only Python 3.13 warns of, in packages that this project does not write.
-IGNORED = (
-    "ignore:There is no current event loop:DeprecationWarning",  # plumpy
-    "ignore:unclosed database:ResourceWarning",  # aiida-core's SQLite sessions
-    "ignore::pytest.PytestUnraisableExceptionWarning",  # how pytest tells of the latter
-)
-
 
 def test_plugin_works_on_python_3_13(image: str) -> None:
     """Its tests, with a daemon and an embedded profile of their own."""
@@ -21,12 +14,11 @@ def test_plugin_works_on_python_3_13(image: str) -> None:
         *("build", "--quiet", "--target", "test", "--tag", f"{image}-test"),
         *("--secret", f"id=extra-ca-certificates,src={bundle}", str(REPOSITORY)),
     )
-    warnings = [part for ignored in IGNORED for part in ("-W", ignored)]
     said = docker(
         *("run", "--rm", f"{image}-test"),
         *("bash", "-c", 'python --version && exec pytest "$@"', "bash"),
         *("tests", "--ignore", "tests/container", "--ignore", "tests/scripts"),
-        *("--ignore", "tests/tutorial", "-p", "no:cacheprovider", *warnings),
+        *("--ignore", "tests/tutorial", "-p", "no:cacheprovider"),
     )
     assert said.startswith("Python 3.13.")
     assert " passed" in said

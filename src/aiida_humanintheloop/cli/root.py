@@ -17,6 +17,10 @@ __all__ = ["hitl"]
 _COMMANDS = ("answer", "history", "list", "play", "show", "watch")
 
 
+# As a shell has it for a program that Ctrl-C ended.
+_INTERRUPTED = 130
+
+
 class _Commands(VerdiCommandGroup):
     """A group that imports a command when it is called, and tells errors in a line."""
 
@@ -40,6 +44,8 @@ class _Commands(VerdiCommandGroup):
         except HumanInTheLoopError as error:
             click.secho(f"Error: {error}", fg="red", err=True)
             sys.exit(1)
+        except KeyboardInterrupt:
+            sys.exit(_INTERRUPTED)
 
 
 @click.group(
