@@ -90,7 +90,9 @@ def profile() -> str:
     # A busy machine needs more than the 2 s in which a daemon has to stop by default.
     verdi("config", "set", "daemon.timeout", "30")
     from aiida import load_profile
+    from aiida.manage.configuration import reset_config
 
+    reset_config()  # a test before this one may have read it without the profile
     return load_profile("test").name
 
 
