@@ -107,7 +107,7 @@ def test_ctrl_c_leaves_the_game_waiting(game: WorkChainNode) -> None:
     player = terminal(SCRIPT, game.pk)
     player.expect_exact("Your answer: ")
     player.sendintr()
-    player.expect_exact("The game waits for you. Come back with:")
+    player.expect_exact("The workflow waits for you. Come back with:")
     player.expect(pexpect.EOF)
     player.close()
     assert player.exitstatus == 130
@@ -130,7 +130,7 @@ def test_a_killed_game_has_no_result(game: WorkChainNode) -> None:
     verdi("process", "kill", str(game.pk))
     played = auto_guess(game.pk)
     assert played.returncode == 1
-    assert "The game was killed and has no result." in played.stdout
+    assert "The workflow is killed." in played.stdout
     assert f"verdi process report {game.pk}" in played.stdout
     assert "Traceback" not in played.stdout
 
@@ -146,7 +146,7 @@ def test_a_game_that_excepts_has_no_result(game: WorkChainNode) -> None:
         assert talk.wait(30) is None
     played = auto_guess(game.pk)
     assert played.returncode == 1
-    assert "The game was excepted and has no result." in played.stdout
+    assert "The workflow is excepted." in played.stdout
     assert "Traceback" not in played.stdout
 
 
