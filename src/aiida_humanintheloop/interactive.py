@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 import kiwipy
-from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import WorkChain
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
 from aiida.orm import load_node
@@ -18,6 +17,7 @@ from plumpy.process_comms import INTENT_KEY, Intent
 from plumpy.process_states import State
 
 from .exceptions import InvalidAnswer
+from .judge import read_answer, read_value, verdict_on_late
 from .kinds import Node, shown
 from .mailbox import Letter, Mailbox, Until, now, timestamp
 from .question import DEFAULT, WAIT, Answer, Question, Verdict
@@ -137,24 +137,14 @@ class InteractiveWorkChain(WorkChain):
             if letter.is_called(answer.question or letter.id)
         ]
         if not meant:
-            return self._judge_late(answer)
+            return verdict_on_late(self.mailbox.letters(), answer)
         return self._judge_one(answer, meant[-1])
 
     def _judge_one(self, answer: Answer, letter: Letter) -> Verdict:
         question = letter.question
-        if question.assignees and answer.by not in question.assignees:
-            who = (
-                f"{answer.by} was not asked"
-                if answer.by
-                else "It is not said who answers"
-            )
-            reason = f"{who}: only {', '.join(question.assignees)} may answer."
-            return self._refuse(letter, reason)
         try:
-            value = question.kind.read(answer.value)
-            if isinstance(question.kind, Node):
-                value = self._find_node(question.kind, value)
-            self._validate(question, value)
+            validator = getattr(self, question.validator or "", None)
+            value = read_answer(question, answer, validator)
         except InvalidAnswer as error:
             return self._refuse(letter, str(error))
         self._accept(letter, replace(answer, value=value))
@@ -176,66 +166,6 @@ class InteractiveWorkChain(WorkChain):
             f"with an object that has the names {', '.join(names)}."
         )
         return self._refuse(waiting[0], reason)
-
-    def _judge_late(self, answer: Answer) -> Verdict:
-        """Tell somebody whose question is not open who was first, and when."""
-        letters = self.mailbox.letters()
-        meant = [
-            letter for letter in letters if letter.is_called(answer.question or "")
-        ]
-        if not letters or (meant or letters)[-1].is_open:
-            return Verdict("refused", "This workflow does not wait for an answer now.")
-        letter = (meant or letters)[-1]
-        if letter.answer is None:
-            reason = f"Question {letter.id} is closed: {letter.closed}."
-            return Verdict("refused", reason, letter.id)
-        first = letter.answer
-        if answer.key is not None and first.key == answer.key:
-            # Sent twice, because the first reply got lost.
-            return Verdict("accepted", "Accepted.", letter.id, first.value)
-        if first.kind == "default":
-            reason = (
-                f"The deadline of question {letter.id} passed, and its default "
-                f"{shown(first.value)} was taken at {first.at}."
-            )
-            return Verdict("refused", reason, letter.id)
-        reason = (
-            f"Question {letter.id} was already answered with {shown(first.value)} "
-            f"by {first.by or 'somebody'} at {first.at}."
-        )
-        return Verdict("refused", reason, letter.id)
-
-    def _find_node(self, kind: Node, identifier: str) -> str:
-        """Return the UUID of the node that was meant."""
-        try:
-            digits = identifier.isdecimal() and len(identifier) < 10
-            node = (
-                load_node(pk=int(identifier)) if digits else load_node(uuid=identifier)
-            )
-        except (NotExistent, MultipleObjectsError, ValueError, OverflowError):
-            raise InvalidAnswer(
-                f"There is no node {identifier}: the answer must be {kind.expects}."
-            ) from None
-        types = {getattr(base, "class_node_type", None) for base in type(node).__mro__}
-        fits = not kind.of or not types.isdisjoint(kind.of)
-        if not fits or (kind.among and node.uuid not in kind.among):
-            raise InvalidAnswer(
-                f"{identifier} is a {type(node).__name__}: "
-                f"the answer must be {kind.expects}."
-            )
-        return node.uuid
-
-    def _validate(self, question: Question, value: Any) -> None:
-        """Ask the author's own validator; it must not be able to end the workflow."""
-        if question.validator is None:
-            return
-        try:
-            reason = getattr(self, question.validator)(value)
-        except Exception as error:
-            self.logger.exception("validator %s failed", question.validator)
-            reason = f"it could not be checked ({type(error).__name__}: {error})"
-        if reason is not None:
-            raise InvalidAnswer(f"{shown(value)} was not taken: {reason}")
 
     def _accept(self, letter: Letter, answer: Answer) -> None:
         """Record the answer, and go on if nothing is left to wait for."""
@@ -297,7 +227,7 @@ class InteractiveWorkChain(WorkChain):
                 return
         if letter.question.at_deadline == DEFAULT:
             self.report(f"{_PASSED}, the default is taken")
-            value = letter.question.kind.read(letter.question.default)
+            value = read_value(letter.question, letter.question.default)
             self._accept(letter, Answer(value, kind="default", via="deadline"))
             return
         self.report(f"{_PASSED}: {letter.label!r} was not answered")

@@ -56,7 +56,7 @@ def command(
       aiida-hitl answer 42 --file mesh.json
       aiida-hitl answer 42 yes --all-matching
     """
-    from .. import inbox, render
+    from .. import inbox, records, render
     from ..prompt import ask_person
 
     if value is not None and path is not None:
@@ -79,7 +79,7 @@ def command(
         for pk, name in targets
     ]
     if as_json:
-        render.print_json([render.verdict_record(*each) for each in verdicts])
+        render.print_json([records.verdict_record(*each) for each in verdicts])
     else:
         render.print_verdicts(verdicts)
     if wait and verdicts[0][1].accepted:

@@ -21,12 +21,12 @@ def command(workflow: str, raw: bool, as_json: bool) -> None:
       aiida-hitl history 42
       aiida-hitl history 42 --json
     """
-    from .. import inbox, render
+    from .. import inbox, records, render
 
     letters = inbox.history(workflow)
     if as_json:
-        render.print_json([render.letter_record(letter) for letter in letters])
+        render.print_json([records.letter_record(letter) for letter in letters])
     elif raw:
-        render.print_raw(render.history_rows(letters))
+        render.print_raw(records.history_rows(letters))
     else:
         render.print_history(letters)

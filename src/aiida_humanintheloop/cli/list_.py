@@ -28,12 +28,12 @@ def command(everything: bool, raw: bool, as_json: bool) -> None:
       aiida-hitl list --all
       aiida-hitl list --raw | cut -f 1    the PKs
     """
-    from .. import inbox, render
+    from .. import inbox, records, render
 
     found = inbox.waiting() if everything else inbox.open_questions()
     if as_json:
-        render.print_json([render.waiting_record(each) for each in found])
+        render.print_json([records.waiting_record(each) for each in found])
     elif raw:
-        render.print_raw(render.waiting_rows(found))
+        render.print_raw(records.waiting_rows(found))
     else:
         render.print_waiting(found, everything)

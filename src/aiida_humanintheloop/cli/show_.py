@@ -19,11 +19,11 @@ def command(workflow: str, as_json: bool) -> None:
     For example:
       aiida-hitl show 42
     """
-    from .. import inbox, render
+    from .. import inbox, records, render
 
     node = inbox.load_workflow(workflow)
     letters = inbox.history(node)
     if as_json:
-        render.print_json([render.letter_record(letter) for letter in letters])
+        render.print_json([records.letter_record(letter) for letter in letters])
     else:
         render.print_questions(node, letters, inbox.evidence(letters))
