@@ -134,7 +134,6 @@ def code(profile: str) -> InstalledCode:
 def submit_game(daemon: None) -> Iterator[Callable[..., WorkChainNode]]:
     """Return a function that submits a game; what is left of it is killed."""
     from aiida.engine import submit
-    from aiida.engine.processes.control import kill_processes
 
     from aiida_humanintheloop import HumanLoopWorkChain
 
@@ -145,10 +144,7 @@ def submit_game(daemon: None) -> Iterator[Callable[..., WorkChainNode]]:
         return nodes[-1]
 
     yield submit_one
-    unfinished = [node for node in nodes if not node.is_terminated]
-    if unfinished:
-        have_daemon()
-        kill_processes(unfinished)
+    kill_unfinished(nodes)
 
 
 @pytest.fixture
@@ -158,7 +154,6 @@ def ask(daemon: None) -> Iterator[Callable[..., WorkChainNode]]:
     A question among the inputs goes as its record; what is left in the end is killed.
     """
     from aiida.engine import submit
-    from aiida.engine.processes.control import kill_processes
     from aiida.orm import Dict
 
     from aiida_humanintheloop import Question
@@ -182,10 +177,7 @@ def ask(daemon: None) -> Iterator[Callable[..., WorkChainNode]]:
         return node
 
     yield submit_one
-    unfinished = [node for node in nodes if not node.is_terminated]
-    if unfinished:
-        have_daemon()
-        kill_processes(unfinished)
+    kill_unfinished(nodes)
 
 
 @pytest.fixture
@@ -207,6 +199,16 @@ def refresh() -> None:
     from aiida.manage import get_manager
 
     get_manager().get_profile_storage().get_session().commit()
+
+
+def kill_unfinished(nodes: list[WorkChainNode]) -> None:
+    """Leave no workflow of a test waiting."""
+    from aiida.engine.processes.control import kill_processes
+
+    unfinished = [node for node in nodes if not node.is_terminated]
+    if unfinished:
+        have_daemon()
+        kill_processes(unfinished)
 
 
 def have_daemon() -> None:
