@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from aiida.orm import InstalledCode, WorkChainNode
 
 REPOSITORY = Path(__file__).parent.parent
+# A profile that is there already, as the image's with PostgreSQL and RabbitMQ.
+PROFILE = os.environ.get("AIIDA_TEST_PROFILE")
 PATIENCE_SECONDS = 60.0
 
 
@@ -27,7 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Point AiiDA to an empty folder before anything imports it."""
     # Short, and not below pytest's own folder: socket paths end at 107 characters.
     config.stash[folder] = Path(tempfile.mkdtemp(prefix="hitl-"))
-    os.environ["AIIDA_PATH"] = str(config.stash[folder])
+    if PROFILE is None:
+        os.environ["AIIDA_PATH"] = str(config.stash[folder])
     # `verdi` and `python` of this environment, for everything that a test starts.
     os.environ["PATH"] = (
         f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -85,13 +88,15 @@ def terminal(program: str, *arguments: object) -> pexpect.spawn:
 
 @pytest.fixture(scope="session")
 def profile() -> str:
-    """Return the name of a loaded SQLite + ZeroMQ profile that `verdi presto` made."""
-    verdi("presto", "--use-zeromq", "-p", "test", "--non-interactive")
-    # A busy machine needs more than the 2 s in which a daemon has to stop by default.
-    verdi("config", "set", "daemon.timeout", "30")
+    """Return the name of a loaded profile, of SQLite and ZeroMQ unless one is given."""
     from aiida import load_profile
     from aiida.manage.configuration import reset_config
 
+    if PROFILE is not None:
+        return load_profile(PROFILE).name
+    verdi("presto", "--use-zeromq", "-p", "test", "--non-interactive")
+    # A busy machine needs more than the 2 s in which a daemon has to stop by default.
+    verdi("config", "set", "daemon.timeout", "30")
     reset_config()  # a test before this one may have read it without the profile
     return load_profile("test").name
 
@@ -99,7 +104,8 @@ def profile() -> str:
 @pytest.fixture(scope="session")
 def _daemon_of_the_session(profile: str) -> Iterator[None]:
     yield
-    verdi("daemon", "stop")
+    if PROFILE is None:
+        verdi("daemon", "stop")
     from aiida.manage import get_manager
 
     get_manager().unload_profile()

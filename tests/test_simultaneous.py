@@ -15,11 +15,11 @@ from tests.asking import AskAgain
 ROUNDS = 50
 
 
-def answer_all(pk: int, name: str, together: Barrier, said: Any) -> None:
+def answer_all(profile: str, pk: int, name: str, together: Barrier, said: Any) -> None:
     """Answer each question in the moment in which the other does."""
     from aiida import load_profile
 
-    load_profile("test")
+    load_profile(profile)
     from aiida_humanintheloop.inbox import Conversation, load_workflow
 
     verdicts = []
@@ -36,14 +36,16 @@ def answer_all(pk: int, name: str, together: Barrier, said: Any) -> None:
 
 
 def test_of_fifty_pairs_one_is_accepted_and_one_is_told_who_was_first(
-    ask: Callable[..., WorkChainNode],
+    profile: str, ask: Callable[..., WorkChainNode]
 ) -> None:
     """None is lost, none counts for the next question, none resumes twice."""
     node = ask(AskAgain, question=Question("Who is faster?"))
     context = multiprocessing.get_context("spawn")
     together, said = context.Barrier(2), context.Queue()
     people = [
-        context.Process(target=answer_all, args=(node.pk, name, together, said))
+        context.Process(
+            target=answer_all, args=(profile, node.pk, name, together, said)
+        )
         for name in ("ada", "bob")
     ]
     for person in people:
