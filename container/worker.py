@@ -70,9 +70,14 @@ def bring_back_lost_processes() -> None:
 
 
 def end_with_the_daemon() -> None:
-    """Have the kernel end this worker when the daemon is killed: nobody else would."""
+    """Have the kernel end this worker when the daemon is killed: nobody else would.
+
+    With SIGKILL: a worker whose services were killed as well may never get through its
+    orderly end, and two workers would then share the work. Its tasks are delivered
+    again as soon as its connection is gone.
+    """
     set_parent_death_signal = 1
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def main() -> None:
