@@ -106,6 +106,16 @@ def run(command: list[str | Path], log: Path) -> None:
     raise InstallError(remedy or f"These are the last lines:\n{last}")
 
 
+def python() -> str:
+    """Return the Python to install with, which is never the environment's own.
+
+    Where the environment is active, that would be deleted on the way.
+    """
+    version = "python{}.{}".format(*sys.version_info)
+    base = Path(sys.base_prefix, "bin", version)
+    return str(base) if base.exists() else sys.executable
+
+
 def install(venv: Path, lock: Path) -> None:
     """Make the environment from the lock, or bring an older one up to date."""
     wanted, stamp = fingerprint(venv, lock), stamp_of(venv)
@@ -120,7 +130,7 @@ def install(venv: Path, lock: Path) -> None:
         if venv.exists():
             shutil.rmtree(venv)
         venv.mkdir(parents=True)
-        run([sys.executable, "-m", "venv", venv], log)
+        run([python(), "-m", "venv", venv], log)
         run([*pip, "--require-hashes", "--requirement", lock], log)
     (venv / "installed.json").unlink(missing_ok=True)
     run([*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT], log)

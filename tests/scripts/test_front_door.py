@@ -295,9 +295,9 @@ def test_an_interrupted_install_is_made_anew(tmp_path):
     lock.write_text(re.search(r"^setuptools==(?:.*\\\n)*.*\n", text, re.M)[0])
     script = ROOT / "scripts" / "install-locked.py"
 
-    def install(*options):
+    def install(*options, python=sys.executable):
         return subprocess.run(
-            [sys.executable, script, venv, lock, *options],
+            [python, script, venv, lock, *options],
             capture_output=True,
             text=True,
         )
@@ -309,6 +309,9 @@ def test_an_interrupted_install_is_made_anew(tmp_path):
     assert (first.returncode, first.stderr) == (0, "")
     assert install("--is-done").returncode == 0
     assert install().stdout == ""
+    lock.write_text(lock.read_text() + "# newer\n")
+    anew = install(python=venv / "bin" / "python")  # as where it is active
+    assert (anew.returncode, anew.stderr) == (0, "")
     lock.write_text(lock.read_text().replace("sha256:", "sha256:0", 1))
     assert install("--is-done").returncode == 1
 
