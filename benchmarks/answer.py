@@ -1,12 +1,16 @@
 #!/usr/bin/env python
 """Measure the time from an answer to the next question.
 
-Plays on the default profile, whose daemon has to run: in auto-guess.py as a player sees
-it (typed into a terminal, read from it), from Python, and a few rounds by hand: the
-extra, the function behind `verdi process play`, and a look every two seconds, as a
-script without news has to. Prints the medians, and their ratio to the last.
+Plays on the default profile: in auto-guess.py as a player sees it (typed into a
+terminal, read from it), from Python, and a few rounds by hand: the extra, the function
+behind `verdi process play`, and a look every two seconds, as a script without news has
+to. Beside them the engine alone: pause and play of a work chain whose steps are empty.
+Prints the medians, and their ratios within this run.
 
-Use: benchmarks/answer.py [ROUNDS]
+The daemon has to run, and to find this folder:
+
+    PYTHONPATH=benchmarks verdi daemon start
+    benchmarks/answer.py [ROUNDS]
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ from aiida.engine import submit
 from aiida.engine.processes.control import kill_processes, play_processes
 from aiida.manage import get_manager
 from aiida.orm import WorkChainNode
+from empty_step import EmptySteps
+from plumpy.futures import unwrap_kiwi_future
 from rich.console import Console
 from rich.table import Table
 
@@ -43,6 +49,7 @@ def new_game(rounds: int) -> WorkChainNode:
 def in_auto_guess(node: WorkChainNode, guesses: list[int]) -> list[float]:
     """Return seconds from the return key to the next question on the screen."""
     player = pexpect.spawn(str(AUTO_GUESS), [str(node.pk)], encoding="utf-8")
+    player.delaybeforesend = None  # by default it waits 50 ms with each line
     player.expect_exact("Your answer: ", timeout=60)
     seconds = []
     for number, guess in enumerate(guesses, start=2):
@@ -75,11 +82,34 @@ def by_hand(node: WorkChainNode, guesses: list[int]) -> list[float]:
         start = time.perf_counter()
         node.base.extras.set("answer", guess)
         play_processes([node])
-        while not node.paused:
-            time.sleep(2)
-            get_manager().get_profile_storage().get_session().commit()
+        wait_for_pause(node, 2)
         seconds.append(time.perf_counter() - start)
     return seconds
+
+
+def engine_alone(node: WorkChainNode, guesses: list[int]) -> list[float]:
+    """Return seconds from a play to the next pause, of steps that do nothing."""
+    controller = get_manager().get_process_controller()
+    seconds = []
+    for _ in guesses:
+        start = time.perf_counter()
+        assert unwrap_kiwi_future(controller.play_process(node.pk)).result(60)
+        wait_for_pause(node, 0.001)
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def wait_for_pause(node: WorkChainNode, every: float) -> None:
+    """Look again and again until the workflow is paused."""
+    session = get_manager().get_profile_storage().get_session()
+    while not node.paused:
+        if node.is_terminated:
+            sys.exit(
+                f"{node.process_label} <{node.pk}> has ended. Does the daemon find it? "
+                "Start it with: PYTHONPATH=benchmarks verdi daemon restart"
+            )
+        time.sleep(every)
+        session.commit()
 
 
 WAYS = {"auto-guess.py": in_auto_guess, "Python": from_python, "by hand": by_hand}
@@ -95,8 +125,15 @@ def main(rounds: int) -> None:
         wrong = [guess for guess in (1, 2, 3) if guess != number]
         measured[name] = play(node, [wrong[n % 2] for n in range(rounds)])
         kill_processes([node])
+    node = submit(EmptySteps, rounds=rounds + 2)
+    wait_for_pause(node, 0.1)
+    measured["engine alone"] = engine_alone(node, [0] * rounds)
+    kill_processes([node])
+
+    columns = "rounds", "median [s]", "slowest [s]", "/ by hand", "/ engine alone"
+    table = Table("", *columns)
     slow = statistics.median(measured["by hand"])
-    table = Table("", "rounds", "median [s]", "slowest [s]", "times as fast")
+    least = statistics.median(measured["engine alone"])
     for name, seconds in measured.items():
         median = statistics.median(seconds)
         table.add_row(
@@ -104,7 +141,8 @@ def main(rounds: int) -> None:
             str(len(seconds)),
             f"{median:.3f}",
             f"{max(seconds):.3f}",
-            f"{slow / median:.1f}",
+            f"1/{slow / median:.1f}",
+            f"{median / least:.1f}",
         )
     console = Console()
     console.print(

@@ -16,6 +16,7 @@ from aiida.orm import WorkChainNode
 
 from aiida_humanintheloop import Verdict
 from aiida_humanintheloop.inbox import Conversation
+from aiida_humanintheloop.mailbox import OwnMailbox
 from tests.conftest import paused, refresh, target_of, verdi, wait_until
 
 
@@ -142,7 +143,7 @@ def test_an_answer_without_a_question_is_refused_by_the_sender(
     """It must not wait to count for a question that nobody has read."""
     with Conversation(game) as talk:
         talk.wait(30)
-        talk.mailbox.close("test")
+        OwnMailbox(game).close("as the workflow does")
         assert talk.answer(50).reason == "No question is open now."
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import kiwipy
@@ -19,7 +20,7 @@ from plumpy.process_states import State
 from .exceptions import InvalidAnswer
 from .judge import read_answer, read_value, verdict_on_late
 from .kinds import Node, shown
-from .mailbox import Letter, Mailbox, Until, now, timestamp
+from .mailbox import Letter, OwnMailbox, Until, now, timestamp
 from .question import DEFAULT, WAIT, Answer, Question, Verdict
 
 __all__ = ["ANSWER_INTENT", "ASKED", "InteractiveWorkChain"]
@@ -110,10 +111,10 @@ class InteractiveWorkChain(WorkChain):
             for letter in self.mailbox.last_batch()
         )
 
-    @property
-    def mailbox(self) -> Mailbox:
+    @cached_property
+    def mailbox(self) -> OwnMailbox:
         """The questions and answers in the extras of this workflow's node."""
-        return Mailbox(self.node)
+        return OwnMailbox(self.node)
 
     def _check_names(self, question: Question) -> None:
         """Refuse names that would only be missed when somebody has answered."""
@@ -185,13 +186,23 @@ class InteractiveWorkChain(WorkChain):
             self.report(reason)
         return Verdict("refused", reason, letter.id)
 
-    def _one_commit(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def _one_commit(self) -> Iterator[None]:
         """Write to the database together what belongs together.
 
         Each write of the engine is a commit of its own, twenty from an answer to the
         next question; together they are atomic, and a third of the time is saved.
         """
-        return self.node.backend.transaction()
+        if self.node.backend.in_transaction:
+            # AiiDA's transactions do not nest: the inner one would commit the outer.
+            yield
+            return
+        try:
+            with self.node.backend.transaction():
+                yield
+        except BaseException:
+            self.mailbox.forget()
+            raise
 
     # endregion
     # region deadlines
@@ -308,14 +319,15 @@ class InteractiveWorkChain(WorkChain):
     # endregion
     # region what the engine tells
 
-    def on_paused(self, msg: str | None = None) -> None:
+    def _do_pause(self, state_msg: Any, next_state: State | None = None) -> bool:
         """Say that a question is open, once the pause is in the database."""
         with self._one_commit():
-            super().on_paused(msg)
+            paused: bool = super()._do_pause(state_msg, next_state)
         waiting = self.mailbox.open_letters()
         if waiting:
             self._tell(waiting[-1])
             self._enforce_deadlines()
+        return paused
 
     def on_entered(self, from_state: State | None) -> None:
         """Write the state and its checkpoint together, unless others wait for it."""
@@ -324,6 +336,28 @@ class InteractiveWorkChain(WorkChain):
             return
         with self._one_commit():
             super().on_entered(from_state)
+
+    def _save_checkpoint(self) -> None:
+        """Save a checkpoint, but not of the state on the way into a pause.
+
+        The pause saves its own, in the same commit.
+        """
+        if self._pausing is None or self.paused:
+            super()._save_checkpoint()
+
+    def encode_input_args(self, inputs: Any) -> str:
+        """Encode inputs once: they never change, and each checkpoint has them twice."""
+        kinds = {"raw": self._raw_inputs, "parsed": self._parsed_inputs}
+        kind = next((kind for kind in kinds if inputs is kinds[kind]), None)
+        if kind is None:
+            return super().encode_input_args(inputs)
+        if kind not in self._encoded:
+            self._encoded[kind] = super().encode_input_args(inputs)
+        return self._encoded[kind]
+
+    @cached_property
+    def _encoded(self) -> dict[str, str]:
+        return {}
 
     def _tell(self, letter: Letter) -> None:
         """Wake whoever listens to this workflow."""

@@ -16,7 +16,15 @@ from aiida.orm import ProcessNode
 
 from .question import Answer, Question
 
-__all__ = ["Letter", "Mailbox", "Until", "letters_of", "now", "timestamp"]
+__all__ = [
+    "Letter",
+    "Mailbox",
+    "OwnMailbox",
+    "Until",
+    "letters_of",
+    "now",
+    "timestamp",
+]
 
 VERSION = 1
 QUESTION, ANSWER, NOTE, RECORD = "question", "answer", "answer_note", "humanintheloop"
@@ -69,6 +77,10 @@ class Letter:
         name = f"{self.name}: " if self.name else ""
         return f"{name}{self.question.text}"
 
+    def but(self, **changed: Any) -> Letter:
+        """Return this question with something said of it that was not."""
+        return Letter({**self.record, **changed})
+
     def is_called(self, name: str) -> bool:
         """Return whether somebody who says `name` means this question."""
         return name in (self.id, self.name)
@@ -81,13 +93,11 @@ def letters_of(extras: dict[str, Any]) -> list[Letter]:
 
 
 class Mailbox:
-    """The questions of one workflow, read from and written to its node's extras."""
+    """The questions of one workflow, read from its node's extras."""
 
     def __init__(self, node: ProcessNode) -> None:
         """Look at the extras of `node`; nothing is read before it is asked for."""
         self._extras = node.base.extras
-
-    # region reading
 
     def letters(self) -> list[Letter]:
         """Return every question that was asked, oldest first."""
@@ -110,8 +120,33 @@ class Mailbox:
         note: dict[str, Any] = self._extras.get(NOTE, None) or {}
         return Answer(**{**note, "value": value})
 
-    # endregion
-    # region writing, by the process
+    def keep(self, answer: Answer) -> None:
+        """Leave an answer for a process that cannot be reached now."""
+        note = asdict(replace(answer, value=None))
+        self._extras.set_many({ANSWER: answer.value, NOTE: note})
+
+
+class OwnMailbox(Mailbox):
+    """The mailbox in the hands of its process, which alone writes the record.
+
+    So the record is read once: each look at the extras would read, copy and check the
+    whole history again, ten times from an answer to the next question.
+    """
+
+    def __init__(self, node: ProcessNode) -> None:
+        """Look at the extras of `node`; nothing is read before it is asked for."""
+        super().__init__(node)
+        self._letters: list[Letter] | None = None
+
+    def letters(self) -> list[Letter]:
+        """Return every question that was asked, oldest first."""
+        if self._letters is None:
+            self._letters = super().letters()
+        return list(self._letters)
+
+    def forget(self) -> None:
+        """Read anew: what was written last did not reach the database."""
+        self._letters = None
 
     def ask(self, questions: dict[str | None, Question], until: Until) -> list[Letter]:
         """Put questions; an answer left over from earlier ones is dropped.
@@ -126,21 +161,22 @@ class Mailbox:
             and {letter.name: letter.question for letter in waiting} == questions
         ):
             return waiting
-        history = [letter.record for letter in letters]
-        for letter in waiting:
-            letter.record["closed"] = "asked anew"
         batch = letters[-1].batch + 1 if letters else 1
+        letters = [
+            letter.but(closed="asked anew") if letter.is_open else letter
+            for letter in letters
+        ]
         for name, question in questions.items():
             record = {
-                "id": str(len(history) + 1),
+                "id": str(len(letters) + 1),
                 "batch": batch,
                 "question": question.to_record(),
                 "asked_at": timestamp(),
             }
             if name is not None:
                 record.update(name=name, until=until)
-            history.append(record)
-        self._post(history)
+            letters.append(Letter(record))
+        self._post(letters)
         return self.open_letters()
 
     def accept(self, letter: Letter, answer: Answer) -> list[Letter]:
@@ -148,62 +184,58 @@ class Mailbox:
 
         Of questions of which any is enough, the others are closed.
         """
-        letters = self.letters()
-        for other in letters:
+        record = asdict(answer)
+        said = {key: value for key, value in record.items() if value is not None}
+        said["value"] = answer.value
+        reason = f"question {letter.id} was answered"
+        letters = []
+        for other in self.letters():
             if other.id == letter.id:
-                said = {
-                    key: value
-                    for key, value in asdict(answer).items()
-                    if value is not None
-                }
-                other.record["answer"] = {**said, "value": answer.value}
+                letters.append(other.but(answer=said))
             elif other.is_open and letter.until == "any":
-                other.record["closed"] = f"question {letter.id} was answered"
-        self._post([letter.record for letter in letters])
+                letters.append(other.but(closed=reason))
+            else:
+                letters.append(other)
+        self._post(letters)
         return self.open_letters()
 
     def complain(self, reason: str) -> None:
         """Say in the question why an answer was not taken, and clear that answer."""
-        self._post([letter.record for letter in self.letters()], reason)
+        self._extras.set_many(self._shown(self.letters(), reason))
 
     def close(self, reason: str, letter: Letter | None = None) -> None:
         """Take back a question, or all, that nobody can answer any more."""
         letters = self.letters()
-        closing = [
-            other
+        closing = {
+            other.id
             for other in letters
             if other.is_open and (letter is None or other.id == letter.id)
-        ]
-        for other in closing:
-            other.record["closed"] = reason
+        }
         if closing:
-            history = [other.record for other in letters]
-            self._extras.set(RECORD, {"version": VERSION, "history": history})
+            self._letters = [
+                other.but(closed=reason) if other.id in closing else other
+                for other in letters
+            ]
+            self._extras.set(RECORD, self._record())
 
     def announce(self, text: str) -> None:
         """Put a last word where the questions were."""
         self._extras.set(QUESTION, text)
 
-    # endregion
-    # region writing, by a person
+    def _post(self, letters: list[Letter]) -> None:
+        """Write the record, and show what is open."""
+        self._letters = letters
+        self._extras.set_many({**self._shown(letters), RECORD: self._record()})
 
-    def keep(self, answer: Answer) -> None:
-        """Leave an answer for a process that cannot be reached now."""
-        note = asdict(replace(answer, value=None))
-        self._extras.set_many({ANSWER: answer.value, NOTE: note})
+    def _record(self) -> dict[str, Any]:
+        history = [letter.record for letter in self.letters()]
+        return {"version": VERSION, "history": history}
 
-    # endregion
-
-    def _post(self, history: list[dict[str, Any]], reason: str = "") -> None:
-        """Show what is open, and take away whatever answer lies there."""
-        letters = [Letter(record) for record in history]
-        open_ = [letter for letter in letters if letter.is_open] or letters[-1:]
-        text = " | ".join(letter.label for letter in open_)
-        extras: dict[str, Any] = {
-            QUESTION: f"{text} {reason}".strip(),
-            ANSWER: None,
-            RECORD: {"version": VERSION, "history": history},
-        }
+    def _shown(self, letters: list[Letter], reason: str = "") -> dict[str, Any]:
+        """Return the extras that a person sees; whatever answer lies there goes."""
+        shown = [letter for letter in letters if letter.is_open] or letters[-1:]
+        text = " | ".join(letter.label for letter in shown)
+        extras = {QUESTION: f"{text} {reason}".strip(), ANSWER: None}
         if self._extras.get(NOTE, None) is not None:
             extras[NOTE] = None
-        self._extras.set_many(extras)
+        return extras
