@@ -101,9 +101,9 @@ def test_what_is_paused_without_a_question_is_listed_with_all(
 ) -> None:
     """With the reason that the process says."""
     node = ask(AskOne, question=Question("Taken back?"))
-    from aiida_humanintheloop.mailbox import Mailbox
+    from aiida_humanintheloop.mailbox import OwnMailbox
 
-    Mailbox(node).close("by the test")
+    OwnMailbox(node).close("by the test")
     node.set_process_status("Pausing after calculation job: transport task failed")
     assert f"{node.pk}\t" not in run("list", "--raw")
     rows = [line.split("\t") for line in run("list", "--all", "--raw").splitlines()]

@@ -14,8 +14,9 @@ from aiida.engine.daemon.client import get_daemon_client
 from aiida.manage import get_manager
 from aiida.plugins import BrokerFactory
 from plumpy.futures import unwrap_kiwi_future
+from plumpy.process_comms import RemoteProcessThreadController
 
-from .exceptions import Unreachable
+from .exceptions import NotLoaded, Unreachable
 
 __all__ = ["Connection", "daemon_runs"]
 
@@ -76,13 +77,14 @@ class Connection:
     def send(self, pk: int, message: dict[str, Any]) -> Any:
         """Send a message to a process and return its reply.
 
-        :raises Unreachable: if nobody takes it or replies.
+        :raises NotLoaded: if nobody takes it.
+        :raises Unreachable: if nobody replies.
         """
         try:
             future = self._communicator().rpc_send(pk, message)
             return unwrap_kiwi_future(future).result(timeout=REPLY_SECONDS)
         except kiwipy.UnroutableError as error:
-            raise Unreachable(str(error)) from error
+            raise NotLoaded(str(error)) from error
         except _NO_REPLY as error:
             self.close()
             raise Unreachable(str(error)) from error
@@ -91,8 +93,17 @@ class Connection:
         except Exception as error:
             # The ZeroMQ communicator says it with a plain Exception and its text.
             if "Recipient not found" in str(error) or "No handler" in str(error):
-                raise Unreachable(str(error)) from error
+                raise NotLoaded(str(error)) from error
             raise
+
+    def bring_back(self, pk: int) -> None:
+        """Have a worker take up a process whose task may be lost.
+
+        As `verdi process repair` does, but at any time: of two tasks of an interactive
+        process one is kept, see `custody`.
+        """
+        controller = RemoteProcessThreadController(self._communicator())
+        controller.continue_process(pk, nowait=False, no_reply=True)
 
     def listen(self) -> None:
         """Have every broadcast of the sender end `wait`, if the daemon runs."""

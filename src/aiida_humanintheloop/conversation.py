@@ -8,18 +8,20 @@ from types import TracebackType
 from typing import Any
 
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
-from aiida.manage import get_manager
 from aiida.orm import ProcessNode, User, WorkChainNode, load_node
 from plumpy.process_comms import INTENT_KEY, MessageBuilder
 
 from .connection import Connection, daemon_runs
-from .exceptions import InvalidAnswer, NoSuchWorkflow, Unreachable
+from .database import end_reading
+from .exceptions import InvalidAnswer, NoSuchWorkflow, NotLoaded, Unreachable
 from .interactive import ANSWER_INTENT, InteractiveWorkChain
+from .judge import verdict_on_late
 from .mailbox import Letter, Mailbox, timestamp
 from .question import Answer, Verdict
 
 __all__ = ["Conversation", "load_workflow"]
 
+_LOST_SECONDS = 5.0
 _GIVE_UP_SECONDS = 15.0
 _RETRY_SECONDS = 0.2
 
@@ -106,9 +108,7 @@ class Conversation:
 
     def questions(self) -> list[Letter]:
         """Return all open questions, oldest first."""
-        # SQLite shows the past for as long as a read transaction lasts.
-        storage: Any = get_manager().get_profile_storage()
-        storage.get_session().commit()
+        end_reading()
         return [] if self.node.is_terminated else self.mailbox.open_letters()
 
     def wait(self, timeout: float | None = None) -> Letter | None:
@@ -167,15 +167,30 @@ class Conversation:
             message = {INTENT_KEY: ANSWER_INTENT, "answer": answer.to_json()}
         except InvalidAnswer as error:
             return Verdict("refused", str(error), answer.question)
-        deadline = time.monotonic() + _GIVE_UP_SECONDS
-        while daemon_runs():
+        verdict = self._deliver(message)
+        return self._keep(answer) if verdict is None else verdict
+
+    def _deliver(self, message: dict[str, Any]) -> Verdict | None:
+        """Return the verdict; None if the process could not be reached.
+
+        A worker that was killed has a successor within a second or two, which takes
+        the process up, one after the other. One that is not there by then may have lost
+        its task with the broker's memory: it gets a new one.
+        """
+        begin, lost = time.monotonic(), False
+        while daemon_runs() and time.monotonic() < begin + _GIVE_UP_SECONDS:
             try:
-                return Verdict.from_json(self._connection.send(self.pk, message))
+                reply = self._connection.send(self.pk, message)
+                if reply:
+                    return Verdict.from_json(reply)
+            except NotLoaded:
+                if not lost and time.monotonic() > begin + _LOST_SECONDS:
+                    self._connection.bring_back(self.pk)
+                    lost = True
             except Unreachable:
-                if time.monotonic() > deadline:
-                    break
-                time.sleep(_RETRY_SECONDS)
-        return self._keep(answer)
+                pass  # and the next try connects anew
+            time.sleep(_RETRY_SECONDS)
+        return None
 
     def _keep(self, answer: Answer) -> Verdict:
         """Leave the answer where the process looks when it is next loaded."""
@@ -184,9 +199,11 @@ class Conversation:
             for letter in self.questions()
             if answer.question is None or letter.is_called(answer.question)
         ]
-        if len(meant) != 1:
-            reason = "Say which question is answered." if meant else "It is not open."
-            return Verdict("refused", reason, answer.question)
+        if not meant:
+            # It may have been taken, and the verdict on it got lost.
+            return verdict_on_late(self.mailbox.letters(), answer)
+        if len(meant) > 1:
+            return Verdict("refused", "Say which question is answered.")
         letter = meant[0]
         try:
             letter.question.kind.read(answer.value)

@@ -5,6 +5,7 @@ HumanInTheLoopError
 ├── NoQuestion           nothing is asked, or not clear which question is meant
 ├── NoSuchWorkflow       there is no workflow to ask, or it is not one that asks
 └── Unreachable          no daemon, or nothing of it answers
+    └── NotLoaded        the daemon runs, and no worker has the workflow
 """
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "InvalidAnswer",
     "NoQuestion",
     "NoSuchWorkflow",
+    "NotLoaded",
     "Unreachable",
 ]
 
@@ -34,3 +36,7 @@ class NoSuchWorkflow(HumanInTheLoopError, LookupError):
 
 class Unreachable(HumanInTheLoopError, ConnectionError):
     """The daemon is not running, or the workflow does not answer it."""
+
+
+class NotLoaded(Unreachable):
+    """No worker of the daemon has the workflow at this moment."""

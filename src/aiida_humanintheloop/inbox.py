@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any
 
 from aiida.common.links import LinkType
-from aiida.manage import get_manager
 from aiida.orm import Node, ProcessNode, QueryBuilder, WorkflowNode
 
 from .connection import Connection, daemon_runs
 from .conversation import Conversation, load_workflow
+from .database import end_reading
 from .exceptions import NoQuestion
 from .mailbox import RECORD, Letter, letters_of
 from .question import Verdict
@@ -77,7 +77,7 @@ def waiting() -> list[Waiting]:
     Besides workflows that ask, that is what somebody, or the engine after repeated
     failures, has paused. Takes two queries, however many workflows there are.
     """
-    _end_read_transaction()
+    end_reading()
     query = QueryBuilder().append(
         ProcessNode,
         filters={**_ACTIVE, "attributes.paused": True},
@@ -192,12 +192,6 @@ def _conversation(
         yield talk
     finally:
         talk.close()
-
-
-def _end_read_transaction() -> None:
-    """Let SQLite show what the daemon wrote since the last look."""
-    storage: Any = get_manager().get_profile_storage()
-    storage.get_session().commit()
 
 
 def find_question(node: ProcessNode, name: str | None = None) -> Letter:

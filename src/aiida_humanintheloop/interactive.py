@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import kiwipy
-from aiida.engine import WorkChain
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
 from aiida.orm import load_node
 from plumpy.process_comms import INTENT_KEY, Intent
 from plumpy.process_states import State
+from sqlalchemy.exc import SQLAlchemyError
 
+from .database import DatabaseLost, reconnect
+from .deadlines import Deadlines
 from .exceptions import InvalidAnswer
 from .judge import read_answer, read_value, verdict_on_late
 from .kinds import Node, shown
-from .mailbox import Letter, OwnMailbox, Until, now, timestamp
+from .mailbox import Letter, OwnMailbox, Until, timestamp
 from .question import DEFAULT, WAIT, Answer, Question, Verdict
+from .waiting import WaitingWorkChain
 
 __all__ = ["ANSWER_INTENT", "ASKED", "InteractiveWorkChain"]
 
@@ -33,12 +35,11 @@ ANSWER_INTENT = "humanintheloop.answer"
 ASKED = "state_changed.running.asked"
 
 STATUS = 'Need user input via "answer" extra before replaying!'
-# The clock of the event loop stands still while a laptop sleeps, a deadline does not.
-_LOOK_AGAIN_SECONDS = 60.0
 _PASSED = "the deadline passed"
+_TRY_AGAIN_SECONDS = 1.0
 
 
-class InteractiveWorkChain(WorkChain):
+class InteractiveWorkChain(WaitingWorkChain):
     """A work chain whose outline steps can ask a person.
 
     `self.ask(question)` ends its step with the workflow paused; the next step starts
@@ -50,7 +51,6 @@ class InteractiveWorkChain(WorkChain):
     """
 
     _ends_with: str | None = None
-    _timer: asyncio.TimerHandle | None = None
 
     @classmethod
     def define(cls, spec: WorkChainSpec) -> None:  # type: ignore[override]
@@ -188,17 +188,9 @@ class InteractiveWorkChain(WorkChain):
 
     @contextmanager
     def _one_commit(self) -> Iterator[None]:
-        """Write to the database together what belongs together.
-
-        Each write of the engine is a commit of its own, twenty from an answer to the
-        next question; together they are atomic, and a third of the time is saved.
-        """
-        if self.node.backend.in_transaction:
-            # AiiDA's transactions do not nest: the inner one would commit the outer.
-            yield
-            return
+        """Write together; what did not reach the database is not in the mailbox."""
         try:
-            with self.node.backend.transaction():
+            with super()._one_commit():
                 yield
         except BaseException:
             self.mailbox.forget()
@@ -213,22 +205,18 @@ class InteractiveWorkChain(WorkChain):
         An answer that was kept while no worker had the process is judged first if it
         was given in time: the deadline loses against an answer that came first.
         """
-        waits = []
-        for letter in self.mailbox.open_letters():
-            if letter.deadline is None or letter.question.at_deadline == WAIT:
-                continue
-            left = (letter.deadline - now()).total_seconds()
-            if left > 0:
-                waits.append(left)
-            else:
-                self._pass_deadline(letter)
-        if waits and not self.has_terminated():
-            wait = min(min(waits), _LOOK_AGAIN_SECONDS)
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self.loop.call_later(
-                wait, self._guarded, self._enforce_deadlines
-            )
+        if self.has_terminated():
+            return
+        for letter in self._deadlines.passed(self.mailbox.open_letters()):
+            # what was decided for one question may have closed the next
+            if letter.id in {other.id for other in self.mailbox.open_letters()}:
+                with self._one_commit():
+                    self._pass_deadline(letter)
+
+    @cached_property
+    def _deadlines(self) -> Deadlines:
+        enforce = partial(self._guarded, self._enforce_deadlines)
+        return Deadlines(self.loop, enforce)
 
     def _pass_deadline(self, letter: Letter) -> None:
         kept = self.mailbox.kept()
@@ -251,7 +239,10 @@ class InteractiveWorkChain(WorkChain):
         """Call back from the event loop; a mistake is logged, the workflow waits."""
         try:
             if not self.has_terminated():
+                reconnect()
                 callback()
+        except (DatabaseLost, SQLAlchemyError):
+            self.loop.call_later(_TRY_AGAIN_SECONDS, self._guarded, callback)
         except Exception:
             self.logger.exception("could not look after the open questions")
 
@@ -259,6 +250,9 @@ class InteractiveWorkChain(WorkChain):
         """Run the next step, or end where a deadline says so."""
         if self._ends_with is not None:
             return self.exit_codes[self._ends_with]
+        if self.mailbox.open_letters():
+            # It was played in memory, and the database does not know of it.
+            raise DatabaseLost
         return super()._do_step()
 
     # endregion
@@ -288,7 +282,13 @@ class InteractiveWorkChain(WorkChain):
         return super().message_receive(_comm, msg)
 
     def _receive_answer(self, text: str) -> str:
-        return self._judge(Answer.from_json(text)).to_json()
+        """Return the verdict; nothing where it was lost, to be sent again."""
+        try:
+            reconnect()
+            return self._judge(Answer.from_json(text)).to_json()
+        except (DatabaseLost, SQLAlchemyError):
+            self.logger.warning("an answer could not be judged: no database")
+            return ""
 
     def _receive_play(self) -> bool | str:
         """Play; `verdi process play` prints a reply that is not True or False."""
@@ -321,43 +321,12 @@ class InteractiveWorkChain(WorkChain):
 
     def _do_pause(self, state_msg: Any, next_state: State | None = None) -> bool:
         """Say that a question is open, once the pause is in the database."""
-        with self._one_commit():
-            paused: bool = super()._do_pause(state_msg, next_state)
+        paused = super()._do_pause(state_msg, next_state)
         waiting = self.mailbox.open_letters()
         if waiting:
             self._tell(waiting[-1])
             self._enforce_deadlines()
         return paused
-
-    def on_entered(self, from_state: State | None) -> None:
-        """Write the state and its checkpoint together, unless others wait for it."""
-        if from_state is None or self.has_terminated():
-            super().on_entered(from_state)
-            return
-        with self._one_commit():
-            super().on_entered(from_state)
-
-    def _save_checkpoint(self) -> None:
-        """Save a checkpoint, but not of the state on the way into a pause.
-
-        The pause saves its own, in the same commit.
-        """
-        if self._pausing is None or self.paused:
-            super()._save_checkpoint()
-
-    def encode_input_args(self, inputs: Any) -> str:
-        """Encode inputs once: they never change, and each checkpoint has them twice."""
-        kinds = {"raw": self._raw_inputs, "parsed": self._parsed_inputs}
-        kind = next((kind for kind in kinds if inputs is kinds[kind]), None)
-        if kind is None:
-            return super().encode_input_args(inputs)
-        if kind not in self._encoded:
-            self._encoded[kind] = super().encode_input_args(inputs)
-        return self._encoded[kind]
-
-    @cached_property
-    def _encoded(self) -> dict[str, str]:
-        return {}
 
     def _tell(self, letter: Letter) -> None:
         """Wake whoever listens to this workflow."""
@@ -369,8 +338,7 @@ class InteractiveWorkChain(WorkChain):
     def on_terminated(self) -> None:
         """Take back a question that nobody can answer any more."""
         super().on_terminated()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._deadlines.stop()
         self.mailbox.close("the workflow ended")
 
     # endregion

@@ -1,0 +1,116 @@
+"""The database under a process that waits for weeks, and may lose its server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aiida.manage import get_manager
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
+
+__all__ = [
+    "DatabaseLost",
+    "end_reading",
+    "lost_not_failed",
+    "one_commit",
+    "reconnect",
+    "returns",
+]
+
+_LOOK_AGAIN_SECONDS = 0.5
+
+
+class DatabaseLost(BaseException):
+    """The server of the database went away in the middle of a step.
+
+    Not an Exception: the engine would take the step for failed and end the process.
+    It is loaded again from its last checkpoint, as after the death of a worker.
+    """
+
+
+@contextmanager
+def one_commit() -> Iterator[None]:
+    """Write to the database together what belongs together.
+
+    Each write of the engine is a commit of its own, twenty from an answer to the next
+    question; together they are atomic, and a third of the time is saved.
+
+    :raises DatabaseLost: if the server of the database went away; nothing is written.
+    """
+    storage = _storage()
+    if storage.in_transaction:
+        # AiiDA's transactions do not nest: the inner one would commit the outer.
+        yield
+        return
+    session = storage.get_session()
+    try:
+        if session.bind.dialect.name == "sqlite":
+            # A transaction that reads and then writes fails at once where somebody
+            # else wrote in between; one that begins as a writer waits its turn.
+            session.commit()
+            session.execute(text("BEGIN IMMEDIATE"))
+        with storage.transaction():
+            yield
+    except BaseException as error:
+        session.rollback()
+        if _is_lost(error):
+            raise DatabaseLost from error
+        raise
+
+
+@contextmanager
+def lost_not_failed() -> Iterator[None]:
+    """Have a lost server of the database not end the process that runs within.
+
+    :raises DatabaseLost: in place of whatever the lost connection was noticed by.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _is_lost(error):
+            _storage().get_session().rollback()
+            raise DatabaseLost from error
+        raise
+
+
+def _is_lost(error: BaseException) -> bool:
+    if isinstance(error, PendingRollbackError):
+        return True  # some other process of this worker noticed it first
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def reconnect() -> None:
+    """Have a connection that works, in place of one whose server was started anew.
+
+    :raises sqlalchemy.exc.SQLAlchemyError: if the server does not answer now.
+    """
+    session = _storage().get_session()
+    try:
+        session.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        session.rollback()
+        session.execute(text("SELECT 1"))
+
+
+async def returns() -> None:
+    """Wait until the server of the database answers."""
+    while True:
+        try:
+            reconnect()
+        except SQLAlchemyError:
+            _storage().get_session().rollback()
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        else:
+            return
+
+
+def end_reading() -> None:
+    """Let SQLite show what others wrote since the last look."""
+    _storage().get_session().commit()
+
+
+def _storage() -> Any:
+    return get_manager().get_profile_storage()

@@ -1,0 +1,47 @@
+"""End a worker that its broker has lost, so that the daemon starts one that it knows.
+
+A ZeroMQ broker that was killed is started anew by the daemon, at another address and
+without knowledge of any worker. The workers of aiida-core 2.9 do not notice: no task
+and no message reaches them any more, until somebody restarts the daemon. RabbitMQ needs
+none of this: its client connects again by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from typing import Any
+from weakref import WeakSet
+
+from aiida.brokers.zeromq import ZeromqBroker
+from aiida.engine.runners import Runner
+from aiida.manage import get_manager
+
+__all__ = ["hold"]
+
+_LOGGER = logging.getLogger(__name__)
+_LOOK_AGAIN_SECONDS = 0.5
+# An orderly end writes nothing that matters, and may wait for what is gone.
+_END_SECONDS = 10
+
+_held: WeakSet[Runner] = WeakSet()
+
+
+def hold(runner: Runner) -> None:
+    """Watch whether the broker of this worker is still the one it is connected to."""
+    broker: Any = get_manager().get_broker()
+    if runner not in _held and isinstance(broker, ZeromqBroker):
+        _held.add(runner)
+        _look(runner, broker)
+
+
+def _look(runner: Runner, broker: Any) -> None:
+    # Both are private in aiida-core 2.9, and there is no other sign of it.
+    now, then = broker._router_endpoint, broker.get_communicator()._router_endpoint
+    if now in (None, then):
+        runner.loop.call_later(_LOOK_AGAIN_SECONDS, _look, runner, broker)
+        return
+    _LOGGER.warning("the broker was started anew: this worker ends, for one to follow")
+    signal.alarm(_END_SECONDS)  # ends the worker by force
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,167 @@
+"""How a worker gives back the slot of a process that waits for a person.
+
+A broker hands a worker no more tasks than it has slots, and counts each task until it
+is acknowledged, which is when its process ends. A process that waits for a person keeps
+its task, as that is what brings it back when the worker dies. So the worker declares
+more slots instead: one for each process that stands still. See docs/waiting.md.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
+
+from aiida.brokers.rabbitmq import RabbitmqBroker
+from aiida.brokers.rabbitmq.utils import get_launch_queue_name
+from aiida.brokers.zeromq import ZeromqBroker
+from aiida.engine.processes.launcher import ProcessLauncher
+from aiida.engine.runners import Runner
+from aiida.manage import get_config_option, get_manager
+from plumpy.communications import convert_to_comm
+from plumpy.persistence import LoadSaveContext
+
+__all__ = ["Slots"]
+
+# Hundreds of workflows may ask at once; the broker is told of them together.
+_TOGETHER_SECONDS = 0.02
+
+
+class Slots:
+    """The slots of one worker: those it was given, and one for each that waits."""
+
+    _of: ClassVar[WeakKeyDictionary[Runner, Slots]] = WeakKeyDictionary()
+
+    def __init__(self, runner: Runner) -> None:
+        """Begin with the slots that the worker was given."""
+        self._loop = runner.loop
+        self._waiting: dict[int, tuple[int, ...]] = {}
+        self._extra = self._told = 0
+        self._broker = _broker_of(runner)
+
+    @classmethod
+    def of(cls, runner: Runner) -> Slots:
+        """Return the slots of the worker that has this runner."""
+        if runner not in cls._of:
+            cls._of[runner] = cls(runner)
+        return cls._of[runner]
+
+    def give_back(self, pk: int, callers: Iterable[int] = ()) -> None:
+        """Have slots for others in place of those that a waiting process holds.
+
+        :param pk: the process that waits.
+        :param callers: the processes that wait for it in turn, in whatever worker.
+        """
+        self._waiting[pk] = (pk, *callers)
+        self._tell_soon()
+
+    def take_back(self, pk: int) -> None:
+        """Count a process again, since it goes on or has ended."""
+        if self._waiting.pop(pk, None) is not None:
+            self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        extra = len(set(chain.from_iterable(self._waiting.values())))
+        if extra != self._extra and self._extra == self._told:
+            self._loop.call_later(_TOGETHER_SECONDS, self._tell)
+        self._extra = extra
+
+    def _tell(self) -> None:
+        self._told = self._extra
+        if self._broker is not None:
+            self._broker.declare(self._extra)
+
+
+class _Broker(ABC):
+    """How one kind of broker is told of more slots."""
+
+    @abstractmethod
+    def declare(self, extra: int) -> None:
+        """Have as many slots more than the worker was given."""
+
+
+class _Zeromq(_Broker):
+    """The ZeroMQ broker takes the number that a worker declared last."""
+
+    def __init__(self, slots: int, communicator: Any) -> None:
+        self._slots = slots
+        self._communicator = communicator
+
+    def declare(self, extra: int) -> None:
+        # aiida-core 2.9 sends the number only along with a subscription: send the one
+        # that is there once more.
+        self._communicator._task_prefetch_count = self._slots + extra
+        for name, subscriber in list(self._communicator._task_subscribers.items()):
+            self._communicator.add_task_subscriber(subscriber, name)
+
+
+class _Rabbitmq(_Broker):
+    """RabbitMQ holds a consumer to the number it began with: begin more consumers.
+
+    Each listens to the queue of the workers on a channel of its own, with a number of
+    its own. They grow with the number that waits, so that a few are enough, and stay
+    until a good part of them is not needed, so that a round of questions and answers
+    does not end one and begin one each time.
+    """
+
+    def __init__(self, slots: int, communicator: Any, runner: Runner) -> None:
+        self._slots = slots
+        self._communicator = communicator
+        self._queue_name = get_launch_queue_name(_broker()._prefix)
+        self._launch = convert_to_comm(_launcher(runner), runner.loop)
+        self._consumers: list[tuple[int, Any, str]] = []
+        self._resting: list[tuple[int, Any]] = []
+
+    def declare(self, extra: int) -> None:
+        have = sum(size for size, _, _ in self._consumers)
+        while have < extra:
+            have += self._begin(max(extra - have, self._slots, have // 4))
+        while self._consumers and have - 2 * self._consumers[-1][0] >= extra:
+            have -= self._end()
+
+    def _begin(self, size: int) -> int:
+        """Take up a consumer that rests, or begin one, and return its number."""
+        if self._resting:
+            size, queue = self._resting.pop()
+        else:
+            queue = self._communicator.task_queue(self._queue_name, prefetch_count=size)
+        self._consumers.append((size, queue, queue.add_task_subscriber(self._launch)))
+        return size
+
+    def _end(self) -> int:
+        """Take no more tasks from a consumer; what it has taken, it keeps."""
+        size, queue, name = self._consumers.pop()
+        queue.remove_task_subscriber(name)
+        self._resting.append((size, queue))
+        return size
+
+
+def _broker() -> Any:
+    return get_manager().get_broker()
+
+
+def _broker_of(runner: Runner) -> _Broker | None:
+    """Return how to declare slots; None where there is nothing to declare."""
+    slots = get_config_option("daemon.worker_process_slots")
+    broker = _broker()
+    if not runner.is_daemon_runner or not slots:
+        return None
+    if isinstance(broker, ZeromqBroker):
+        return _Zeromq(slots, broker.get_communicator())
+    if isinstance(broker, RabbitmqBroker):
+        return _Rabbitmq(slots, broker.get_communicator(), runner)
+    return None
+
+
+def _launcher(runner: Runner) -> ProcessLauncher:
+    """Return a launcher like the one that the worker began with."""
+    from aiida.engine.persistence import get_object_loader
+
+    return ProcessLauncher(
+        loop=runner.loop,
+        persister=runner.persister,
+        load_context=LoadSaveContext(runner=runner),
+        loader=get_object_loader(),
+    )

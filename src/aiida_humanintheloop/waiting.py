@@ -1,0 +1,125 @@
+"""A work chain that may stand still for weeks, and costs next to nothing meanwhile.
+
+It gives its slot of the daemon's worker back while it is paused, is never run twice at
+the same time, and goes on from its last checkpoint when the worker dies or the database
+goes away. See docs/waiting.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property, partial
+from typing import Any
+
+from aiida.engine import WorkChain
+from aiida.engine.runners import Runner
+from plumpy.persistence import LoadSaveContext
+from plumpy.process_states import State
+
+from . import lifeline
+from .custody import Custody
+from .database import lost_not_failed, one_commit
+from .slots import Slots
+
+__all__ = ["WaitingWorkChain"]
+
+
+class WaitingWorkChain(WorkChain):
+    """What `InteractiveWorkChain` is to the engine: a work chain that waits well."""
+
+    @classmethod
+    def recreate_from(
+        cls, saved_state: Any, load_context: LoadSaveContext | None = None
+    ) -> Any:
+        """Take this process up in a worker of the daemon, unless another has it."""
+        load: Any = partial(super().recreate_from, load_context=load_context)
+        runner: Runner | None = getattr(load_context, "runner", None)
+        if runner is None or not runner.is_daemon_runner:
+            return load(saved_state)
+        lifeline.hold(runner)
+        return Custody(saved_state, load, runner)
+
+    def init(self) -> None:
+        """Begin without a slot where it stood still when it was last seen."""
+        super().init()
+        if self.paused:
+            self._give_slot_back()
+
+    # region the slot
+
+    def _give_slot_back(self) -> None:
+        """Let others have the slot, and those of the workflows that wait for this."""
+        callers, caller = [], self.node.caller
+        while caller is not None:
+            callers.append(int(caller.pk or 0))
+            caller = caller.caller
+        Slots.of(self.runner).give_back(self._pk, callers)
+
+    def on_playing(self) -> None:
+        """Count against the slots of the worker again."""
+        super().on_playing()
+        Slots.of(self.runner).take_back(self._pk)
+
+    def on_close(self) -> None:
+        """Leave nothing behind in the worker."""
+        super().on_close()
+        Slots.of(self.runner).take_back(self._pk)
+
+    @property
+    def _pk(self) -> int:
+        return int(self.node.pk or 0)
+
+    # endregion
+    # region what is written
+
+    @contextmanager
+    def _one_commit(self) -> Iterator[None]:
+        """Write to the database together what belongs together, see `one_commit`."""
+        with one_commit():
+            yield
+
+    def _do_step(self) -> Any:
+        """Run the next step; a database that goes away does not fail it."""
+        with lost_not_failed():
+            return super()._do_step()
+
+    def _do_pause(self, state_msg: Any, next_state: State | None = None) -> bool:
+        """Write the pause and the state before it together, and give the slot back."""
+        with self._one_commit():
+            paused: bool = super()._do_pause(state_msg, next_state)
+        self._give_slot_back()
+        return paused
+
+    def on_entered(self, from_state: State | None) -> None:
+        """Write the state and its checkpoint together, unless others wait for it."""
+        if from_state is None or self.has_terminated():
+            with lost_not_failed():
+                super().on_entered(from_state)
+            return
+        with self._one_commit():
+            super().on_entered(from_state)
+
+    def _save_checkpoint(self) -> None:
+        """Save a checkpoint, but not of the state on the way into a pause.
+
+        The pause saves its own, in the same commit.
+        """
+        if self._pausing is None or self.paused:
+            super()._save_checkpoint()
+
+    def encode_input_args(self, inputs: Any) -> str:
+        """Encode inputs once: they never change, and each checkpoint has them twice."""
+        kinds = {"raw": self._raw_inputs, "parsed": self._parsed_inputs}
+        kind = next((kind for kind in kinds if inputs is kinds[kind]), None)
+        if kind is None:
+            return super().encode_input_args(inputs)
+        if kind not in self._encoded:
+            self._encoded[kind] = super().encode_input_args(inputs)
+        return self._encoded[kind]
+
+    @cached_property
+    def _encoded(self) -> dict[str, str]:
+        return {}
+
+    # endregion
