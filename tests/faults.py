@@ -1,0 +1,124 @@
+"""What happens to the services of a profile in a bad week: done to them for real."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+from aiida.engine.daemon.client import get_daemon_client
+from aiida.manage import get_manager
+
+from tests.conftest import verdi, wait_until
+
+
+def workers() -> list[psutil.Process]:
+    """Return the workers of the daemon, as the daemon sees them."""
+    answer = get_daemon_client().get_worker_info()
+    return [psutil.Process(int(pid)) for pid in answer["info"]]
+
+
+def services(name: str) -> list[psutil.Process]:
+    """Return the servers of the loaded profile: `broker` or `database`."""
+    sign = _sign(name)
+    return [each for each in psutil.process_iter() if sign and sign in _line(each)]
+
+
+def _sign(name: str) -> str | None:
+    """Return by what words a server is known among all processes of the machine."""
+    profile = get_manager().get_profile()
+    if name == "database":
+        return "postgres -D" if profile.storage_backend == "core.psql_dos" else None
+    if profile.process_control_backend == "core.rabbitmq":
+        return "beam.smp"
+    return f"--service-dir {get_manager().get_broker()._service_dir}"
+
+
+def _line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def kill(*processes: psutil.Process, by: int = signal.SIGKILL) -> None:
+    """End processes, and wait until they are gone."""
+    assert processes, "there is nothing to kill"
+    for process in processes:
+        process.send_signal(by)
+    _, alive = psutil.wait_procs(processes, timeout=30)
+    assert not alive
+
+
+def kill_worker() -> None:
+    """As the kernel does when memory is short."""
+    kill(*workers())
+
+
+def restart_daemon() -> None:
+    """As somebody does who has changed a setting."""
+    verdi("daemon", "restart")
+
+
+def stop_daemon_for_a_while() -> None:
+    """As over a weekend, only shorter."""
+    verdi("daemon", "stop")
+    time.sleep(1)
+    verdi("daemon", "start")
+
+
+def kill_broker() -> None:
+    """Whoever supervises it starts it again."""
+    kill(*services("broker"))
+
+
+def restart_broker() -> None:
+    """End it in good order; whoever supervises it starts it again."""
+    kill(*services("broker"), by=signal.SIGTERM)
+
+
+def kill_database() -> None:
+    """End the server with all that serve a client, at the same moment."""
+    (server,) = services("database")
+    kill(server, *server.children())
+
+
+def restart_database() -> None:
+    """Throw all clients out and end; whoever supervises it starts it again."""
+    (server,) = services("database")
+    kill(server, by=signal.SIGINT)
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    "the worker is killed": kill_worker,
+    "the daemon is restarted": restart_daemon,
+    "the daemon is stopped for a while": stop_daemon_for_a_while,
+    "the broker is killed": kill_broker,
+    "the broker is restarted": restart_broker,
+    "the database is killed": kill_database,
+    "the database is restarted": restart_database,
+}
+
+
+def possible() -> dict[str, Callable[[], None]]:
+    """Return what can happen to the loaded profile; SQLite has no server to kill."""
+    return {
+        name: fault
+        for name, fault in FAULTS.items()
+        if "database" not in name or services("database")
+    }
+
+
+def wait_for_services() -> None:
+    """Wait until database, broker and a worker are there again."""
+    from aiida_humanintheloop.database import reconnect
+
+    def answers() -> bool:
+        try:
+            reconnect()
+            return bool(services("broker") and workers())
+        except Exception:
+            return False
+
+    wait_until(answers, "the services are back")

@@ -1,0 +1,225 @@
+"""Waiting costs no slot, and what kills a worker loses no question and no answer."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator
+
+import pytest
+from aiida.engine import submit
+from aiida.engine.processes.control import (
+    kill_processes,
+    pause_processes,
+    play_processes,
+)
+from aiida.manage import get_manager
+from aiida.orm import Dict, InstalledCode, Int, WorkChainNode, load_node
+from aiida.plugins import CalculationFactory
+
+from aiida_humanintheloop import HumanLoopWorkChain, Question
+from aiida_humanintheloop.inbox import answer, history, open_questions
+from tests.asking import Parent
+from tests.conftest import (
+    have_daemon,
+    kill_unfinished,
+    paused,
+    refresh,
+    target_of,
+    verdi,
+    wait_until,
+)
+from tests.faults import FAULTS, possible, wait_for_services, workers
+
+SLOTS = 5
+GAMES = int(os.environ.get("WAITING_GAMES", "50"))
+
+
+@pytest.fixture(scope="module")
+def few_slots(_daemon_of_the_session: None) -> Iterator[None]:
+    """Have one worker, with fewer slots than there are questions."""
+    verdi("config", "set", "daemon.worker_process_slots", str(SLOTS))
+    have_daemon()
+    verdi("daemon", "restart")
+    have_daemon()
+    yield
+    verdi("config", "unset", "daemon.worker_process_slots")
+    have_daemon()
+    verdi("daemon", "restart")
+    have_daemon()
+
+
+@pytest.fixture(scope="module")
+def games(few_slots: None) -> Iterator[list[WorkChainNode]]:
+    """Return games that all wait for an answer, many more than there are slots."""
+    nodes = [submit(HumanLoopWorkChain, max_iters=100) for _ in range(GAMES)]
+    wait_until(lambda: all_ask(nodes), "all of them ask", 30 + GAMES)
+    yield nodes
+    kill_unfinished(nodes)
+
+
+def all_ask(nodes: list[WorkChainNode]) -> bool:
+    """Return whether each of them has an open question."""
+    return {node.pk for node in nodes} <= {each.pk for each in open_questions()}
+
+
+def a_wrong_guess(node: WorkChainNode) -> int:
+    """Return a guess that does not end the game."""
+    return target_of(node) % 100 + 1
+
+
+def guess(node: WorkChainNode) -> None:
+    """Make one more guess, and see that it counts once: now, or when it is taken."""
+    before = len(history(node))
+    verdict = answer(node, a_wrong_guess(node))
+    assert verdict.outcome in ("accepted", "kept"), verdict.reason
+    wait_until(
+        lambda: len([x for x in history(node) if x.answer]) == before,
+        f"the answer to {node.pk} is taken",
+    )
+
+
+def check(nodes: list[WorkChainNode]) -> None:
+    """See that in each game every guess was asked for, reported and counted once."""
+    wait_until(lambda: all_ask(nodes), "all of them ask", 60)
+    for node in nodes:
+        letters = history(node)
+        reports = [log.message for log in get_logs(node)]
+        assert [letter.id for letter in letters] == [
+            str(number) for number in range(1, len(letters) + 1)
+        ]
+        assert all(letter.answer for letter in letters[:-1])
+        attempts = [text for text in reports if "Attempt " in text]
+        assert len(attempts) == len(letters) - 1, attempts
+
+
+def get_logs(node: WorkChainNode) -> list:
+    """Return what a workflow has reported."""
+    from aiida.orm import Log
+
+    refresh()
+    return Log.collection.get_logs_for(node)
+
+
+def test_everybody_asks_and_others_run_meanwhile(
+    games: list[WorkChainNode], code: InstalledCode
+) -> None:
+    """Ten times as many questions as slots hold up neither themselves nor others."""
+    add = CalculationFactory("core.arithmetic.add")
+    metadata = {"options": {"resources": {"num_machines": 1}}}
+    jobs = [
+        submit(add, code=code, x=Int(1), y=Int(n), metadata=metadata)
+        for n in range(2 * SLOTS)
+    ]
+    wait_until(lambda: refresh() or all(job.is_terminated for job in jobs), "they run")
+    assert all(job.is_finished_ok for job in jobs)
+    assert all_ask(games)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_nothing_is_lost_when(fault: str, games: list[WorkChainNode]) -> None:
+    """Each takes an answer, first at once and then one after the other."""
+    if fault not in possible():
+        pytest.skip("SQLite has no server that could die")
+    FAULTS[fault]()
+    for node in random.sample(games, 3):
+        guess(node)
+    wait_for_services()
+    have_daemon()
+    for node in games:
+        guess(node)
+    check(games)
+    assert not [node for node in games if node.is_terminated]
+
+
+@pytest.mark.parametrize("fault", ["the worker is killed", "the broker is killed"])
+def test_an_answer_at_any_moment_after(fault: str, games: list[WorkChainNode]) -> None:
+    """Also while the workflows are being taken up again."""
+    some = random.sample(games, 6)
+    FAULTS[fault]()
+    for node in some:
+        time.sleep(random.uniform(0.1, 1))
+        guess(node)
+    check(some)
+
+
+def test_the_engine_controls_each_of_them(games: list[WorkChainNode]) -> None:
+    """Play takes the extra; pause, status, list and kill do what they do."""
+    wait_for_services()
+    have_daemon()
+    wait_until(lambda: all_ask(games), "all of them ask")
+    some = random.sample(games, 4)
+    for node in some:
+        node.base.extras.set("answer", a_wrong_guess(node))
+    play_processes(some, timeout=30)
+    check(some)
+    pause_processes(some, timeout=30)
+    assert all(paused(node) for node in some)
+    refresh()
+    listed = verdi("process", "list", "--raw", "--paused", "-P", "pk").split()
+    assert {str(node.pk) for node in games} <= set(listed)
+    for node in some:
+        assert str(node.pk) in verdi("process", "status", str(node.pk))
+    last = some[0]
+    kill_processes([last], timeout=30)
+    wait_until(lambda: refresh() or last.is_killed, "it is killed")
+    games.remove(last)
+
+
+def test_a_second_task_does_not_run_it_twice(games: list[WorkChainNode]) -> None:
+    """Whether it comes to the worker that has the process, or to another one."""
+    verdi("daemon", "incr", "1")
+    wait_until(lambda: len(workers()) == 2, "there are two workers")
+    some = random.sample(games, 5)
+    controller = get_manager().get_process_controller()
+    for node in some * 4:
+        controller.continue_process(node.pk, nowait=False, no_reply=True)
+    for node in some:
+        guess(node)
+    check(some)
+    first, _ = workers()
+    first.kill()
+    for node in games:
+        guess(node)
+    check(games)
+    wait_until(lambda: len(workers()) == 2, "the daemon has replaced it")
+    verdi("daemon", "decr", "1")
+    wait_until(lambda: len(workers()) == 1, "one has gone in good order")
+    for node in games:
+        guess(node)
+    check(games)
+
+
+def test_who_waits_for_a_workflow_that_waits_holds_no_slot_either(
+    few_slots: None,
+) -> None:
+    """Plain work chains that called one that asks, more of them than slots."""
+    nodes, question = [], Dict(Question("Up there?").to_record())
+    for number in range(2 * SLOTS):
+        nodes.append(submit(Parent, question=question))
+        wait_until(lambda n=number: len(children(nodes)) == n + 1, "its child asks")
+    verdi("daemon", "restart")
+    have_daemon()
+    for child in children(nodes):
+        verdict = answer(child, "yes")
+        assert verdict.outcome in ("accepted", "kept"), verdict.reason
+    wait_until(lambda: refresh() or all(n.is_terminated for n in nodes), "they end")
+    assert all(node.is_finished_ok for node in nodes)
+
+
+def children(nodes: list[WorkChainNode]) -> list[WorkChainNode]:
+    """Return the workflows that ask on behalf of these."""
+    roots = {node.pk for node in nodes}
+    return [load_node(x.pk) for x in open_questions() if x.root[0] in roots]
+
+
+def test_a_long_game_ends_well(games: list[WorkChainNode]) -> None:
+    """After all that, each can be won, and nothing else is left over."""
+    for node in games:
+        verdict = answer(node, target_of(node))
+        assert verdict.accepted, verdict.reason
+    wait_until(lambda: refresh() or all(n.is_finished_ok for n in games), "they end")
+    for node in games:
+        guesses = [entry["guess"] for entry in node.outputs.result["history"]]
+        assert guesses == [letter.answer.value for letter in history(node)]
