@@ -3,8 +3,8 @@
 #   runtime   Debian packages and the user; no compiler, no cache
 #   venv      the locked Python packages and this project's plugin
 #   seed      a database cluster and an AiiDA profile, so that a first start only unpacks
+#   tutorial  the image itself, which is also what a build without a target makes
 #   test      the image plus what runs the plugin's tests inside it
-#   tutorial  the image itself (the last stage, so the default)
 #
 # Where TLS is inspected on the way to the package index, give the build your CA bundle:
 #   EXTRA_CA_CERTIFICATES=/etc/ssl/certs/ca-certificates.crt docker compose build
@@ -96,14 +96,18 @@ HEALTHCHECK --interval=1s --timeout=60s --start-period=60s --retries=3 \
     CMD ["/opt/tutorial/container/healthcheck.py"]
 ENTRYPOINT ["tini", "--", "/opt/tutorial/container/entrypoint"]
 
-FROM services AS test
-COPY --from=test-venv /opt/tutorial/venv /opt/tutorial/venv
-COPY --chown=aiida:aiida . /src
-WORKDIR /src
-
 FROM services AS tutorial
 COPY --from=venv /opt/tutorial/venv /opt/tutorial/venv
 COPY --from=venv /opt/tutorial/verdi-completion /opt/tutorial/
 COPY jupyter /opt/tutorial/jupyter
 COPY scripts /opt/tutorial/scripts
 COPY tutorial /opt/tutorial/tutorial
+
+FROM tutorial AS test
+COPY --from=test-venv /opt/tutorial/venv /opt/tutorial/venv
+COPY --chown=aiida:aiida . /src
+# The workers of the daemon import the workflows of the tests.
+ENV PYTHONPATH=/src
+
+# The last stage is the default.
+FROM tutorial

@@ -15,7 +15,7 @@ def test_plugin_works_on_python_3_13(image: str) -> None:
         *("--secret", f"id=extra-ca-certificates,src={bundle}", str(REPOSITORY)),
     )
     said = docker(
-        *("run", "--rm", f"{image}-test"),
+        *("run", "--rm", "--workdir", "/src", f"{image}-test"),
         *("bash", "-c", 'python --version && exec pytest "$@"', "bash"),
         *("tests", "--ignore", "tests/container", "--ignore", "tests/scripts"),
         *("--ignore", "tests/tutorial", "-p", "no:cacheprovider"),
