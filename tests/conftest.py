@@ -108,6 +108,7 @@ def _daemon_of_the_session(profile: str) -> Iterator[None]:
         verdi("daemon", "stop")
     from aiida.manage import get_manager
 
+    refresh()  # AiiDA does not close the connection of a transaction that is open
     get_manager().unload_profile()
 
 
