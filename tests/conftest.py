@@ -44,6 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put last what restarts the daemon, so that the one of the image is tried too.
+
+    Only the image itself starts that; `verdi daemon start` starts AiiDA's, as anywhere.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("restarts_daemon") is not None)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing behind."""
     shutil.rmtree(config.stash[folder], ignore_errors=True)
@@ -119,8 +127,11 @@ def daemon(_daemon_of_the_session: None) -> None:
 
 
 @pytest.fixture
-def modules(pytestconfig: pytest.Config) -> Path:
+def modules(daemon: None, pytestconfig: pytest.Config) -> Path:
     """Return the folder from which the workers of the daemon import as well."""
+    if PROFILE is not None:  # its daemon may be older than the folder
+        verdi("daemon", "restart")
+        have_daemon()
     return pytestconfig.stash[folder] / "modules"
 
 

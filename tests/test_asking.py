@@ -209,6 +209,7 @@ def test_after_the_deadline_the_workflow_can_go_on_waiting(
     assert node.is_finished_ok
 
 
+@pytest.mark.restarts_daemon
 @pytest.mark.parametrize("answered", [True, False])
 def test_a_deadline_passes_while_the_daemon_is_down(
     ask: Callable[..., WorkChainNode], answered: bool

@@ -258,6 +258,7 @@ def test_an_empty_inbox_says_so(profile: str, monkeypatch: pytest.MonkeyPatch) -
     assert printed.get() == "Nothing waits for a person.\n"
 
 
+@pytest.mark.restarts_daemon
 def test_with_the_daemon_down_the_answer_is_kept(
     ask: Callable[..., WorkChainNode],
 ) -> None:

@@ -147,6 +147,7 @@ def test_an_answer_without_a_question_is_refused_by_the_sender(
         assert talk.answer(50).reason == "No question is open now."
 
 
+@pytest.mark.restarts_daemon
 def test_a_paused_game_survives_a_restart_of_the_daemon(game: WorkChainNode) -> None:
     """The question is open afterwards under its id, and takes an answer."""
     with Conversation(game) as talk:
@@ -157,6 +158,7 @@ def test_a_paused_game_survives_a_restart_of_the_daemon(game: WorkChainNode) -> 
     assert ask_count(game) == 2
 
 
+@pytest.mark.restarts_daemon
 def test_an_answer_given_while_the_daemon_is_down_is_taken_when_it_starts(
     game: WorkChainNode,
 ) -> None:
@@ -178,6 +180,7 @@ def test_an_answer_given_while_the_daemon_is_down_is_taken_when_it_starts(
         assert (answer.by, answer.value) == ("ada@example.org", a_wrong_guess(game))
 
 
+@pytest.mark.restarts_daemon
 def test_an_extra_set_while_the_daemon_is_down_is_taken_when_it_starts(
     game: WorkChainNode,
 ) -> None:

@@ -4,15 +4,15 @@ import importlib
 import re
 from pathlib import Path
 
+import pytest
 from aiida.engine import submit
 
 from aiida_humanintheloop.inbox import Conversation
 from tests.conftest import REPOSITORY, refresh
 
 
-def test_the_example_asks_and_goes_on_with_the_answer(
-    daemon: None, modules: Path
-) -> None:
+@pytest.mark.restarts_daemon
+def test_the_example_asks_and_goes_on_with_the_answer(modules: Path) -> None:
     """An answer out of bounds is refused, one within becomes the output."""
     (code,) = re.findall(
         r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), flags=re.DOTALL
