@@ -1,0 +1,65 @@
+"""The plugin's own tests, run inside the image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.container.conftest import REPOSITORY, docker, wait_until
+
+pytestmark = pytest.mark.timeout(900)  # each is a suite, in which each test has 300 s
+PYTEST = (
+    *("pytest", "tests", "--ignore", "tests/container", "--ignore", "tests/scripts"),
+    *("--ignore", "tests/tutorial", "-p", "no:cacheprovider"),
+)
+
+
+@pytest.fixture(scope="module")
+def test_image(image: str) -> str:
+    """Build the image together with the tests and what runs them."""
+    bundle = os.environ.get("EXTRA_CA_CERTIFICATES") or "/dev/null"
+    docker(
+        *("build", "--quiet", "--target", "test", "--tag", f"{image}-test"),
+        *("--secret", f"id=extra-ca-certificates,src={bundle}", str(REPOSITORY)),
+    )
+    return f"{image}-test"
+
+
+@pytest.fixture
+def container(test_image: str) -> Iterator[str]:
+    """Return a container of that image, in which all services run."""
+    own = docker("run", "--detach", test_image).strip()
+    health = ("inspect", "--format", "{{.State.Health.Status}}", own)
+    daemon_logs = ("bash", "-c", "tail -n 50 ~/.aiida/daemon/log/*.log")
+    try:
+        wait_until(lambda: docker(*health) == "healthy\n", "all four services answer")
+        yield own
+    finally:
+        # pytest shows this where a test failed
+        print(docker("logs", own, check=False))
+        print(docker("exec", own, *daemon_logs, check=False))
+        docker("rm", "--force", "--volumes", own)
+
+
+def test_plugin_works_on_python_3_13(test_image: str) -> None:
+    """With a daemon and an embedded profile of the tests' own."""
+    said = docker(
+        *("run", "--rm", "--workdir", "/src", test_image),
+        *("bash", "-c", 'python --version && exec "$@"', "bash", *PYTEST),
+    )
+    assert said.startswith("Python 3.13.")
+    assert " passed" in said
+
+
+def test_plugin_works_on_postgresql_and_rabbitmq(container: str) -> None:
+    """With the profile and the daemon of the image."""
+    # A busy machine needs more than the 2 s in which a daemon has to stop by default.
+    docker("exec", container, "verdi", "config", "set", "daemon.timeout", "30")
+    said = docker(
+        *("exec", "--workdir", "/src", "--env", "AIIDA_TEST_PROFILE=tutorial"),
+        *(container, *PYTEST),
+    )
+    assert " passed" in said
+    assert "AskOne" in docker("exec", container, "verdi", "process", "list", "--all")
