@@ -214,9 +214,9 @@ def paused(node: WorkChainNode) -> bool:
 
 def refresh() -> None:
     """End the read transaction, so that SQLite shows what the daemon wrote."""
-    from aiida.manage import get_manager
+    from aiida_humanintheloop.database import look_anew
 
-    get_manager().get_profile_storage().get_session().commit()
+    look_anew()
 
 
 def kill_unfinished(nodes: list[WorkChainNode]) -> None:

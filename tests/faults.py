@@ -10,7 +10,7 @@ import psutil
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.manage import get_manager
 
-from tests.conftest import verdi, wait_until
+from tests.conftest import have_daemon, verdi, wait_until
 
 
 def workers() -> list[psutil.Process]:
@@ -58,7 +58,9 @@ def kill_worker() -> None:
 
 def restart_daemon() -> None:
     """As somebody does who has changed a setting."""
+    have_daemon()
     verdi("daemon", "restart")
+    have_daemon()
 
 
 def stop_daemon_for_a_while() -> None:
@@ -92,12 +94,12 @@ def restart_database() -> None:
 
 FAULTS: dict[str, Callable[[], None]] = {
     "the worker is killed": kill_worker,
-    "the daemon is restarted": restart_daemon,
-    "the daemon is stopped for a while": stop_daemon_for_a_while,
     "the broker is killed": kill_broker,
     "the broker is restarted": restart_broker,
     "the database is killed": kill_database,
     "the database is restarted": restart_database,
+    "the daemon is restarted": restart_daemon,
+    "the daemon is stopped for a while": stop_daemon_for_a_while,
 }
 
 

@@ -14,7 +14,7 @@ from aiida.engine.processes.control import (
     pause_processes,
     play_processes,
 )
-from aiida.manage import get_manager
+from aiida.manage import get_config_option, get_manager
 from aiida.orm import Dict, InstalledCode, Int, WorkChainNode, load_node
 from aiida.plugins import CalculationFactory
 
@@ -30,24 +30,37 @@ from tests.conftest import (
     verdi,
     wait_until,
 )
-from tests.faults import FAULTS, possible, wait_for_services, workers
+from tests.faults import (
+    FAULTS,
+    possible,
+    restart_daemon,
+    wait_for_services,
+    workers,
+)
 
+pytestmark = [
+    pytest.mark.restarts_daemon,
+    # aio_pika, of a connection to a RabbitMQ that was killed
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored in. <function Connection.__del__"
+        ":pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 SLOTS = 5
 GAMES = int(os.environ.get("WAITING_GAMES", "50"))
 
 
 @pytest.fixture(scope="module")
 def few_slots(_daemon_of_the_session: None) -> Iterator[None]:
-    """Have one worker, with fewer slots than there are questions."""
+    """Have workers with fewer slots than there are questions."""
+    if get_config_option("daemon.worker_process_slots") == SLOTS:
+        yield  # as in the image, where the daemon need not be restarted for it
+        return
     verdi("config", "set", "daemon.worker_process_slots", str(SLOTS))
-    have_daemon()
-    verdi("daemon", "restart")
-    have_daemon()
+    restart_daemon()
     yield
     verdi("config", "unset", "daemon.worker_process_slots")
-    have_daemon()
-    verdi("daemon", "restart")
-    have_daemon()
+    restart_daemon()
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +82,14 @@ def a_wrong_guess(node: WorkChainNode) -> int:
     return target_of(node) % 100 + 1
 
 
+def open_letter(node: WorkChainNode) -> bool:
+    """Return whether the workflow asks now."""
+    return history(node)[-1].is_open
+
+
 def guess(node: WorkChainNode) -> None:
     """Make one more guess, and see that it counts once: now, or when it is taken."""
+    wait_until(lambda: open_letter(node), f"{node.pk} asks")
     before = len(history(node))
     verdict = answer(node, a_wrong_guess(node))
     assert verdict.outcome in ("accepted", "kept"), verdict.reason

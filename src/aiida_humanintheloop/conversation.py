@@ -12,7 +12,7 @@ from aiida.orm import ProcessNode, User, WorkChainNode, load_node
 from plumpy.process_comms import INTENT_KEY, MessageBuilder
 
 from .connection import Connection, daemon_runs
-from .database import end_reading
+from .database import look_anew
 from .exceptions import InvalidAnswer, NoSuchWorkflow, NotLoaded, Unreachable
 from .interactive import ANSWER_INTENT, InteractiveWorkChain
 from .judge import verdict_on_late
@@ -32,6 +32,7 @@ def load_workflow(identifier: int | str | ProcessNode) -> WorkChainNode:
     :param identifier: PK, UUID (or its beginning), or the node itself.
     :raises NoSuchWorkflow: if there is none, or if it is of a kind that never asks.
     """
+    look_anew()
     try:
         node = (
             identifier
@@ -108,7 +109,7 @@ class Conversation:
 
     def questions(self) -> list[Letter]:
         """Return all open questions, oldest first."""
-        end_reading()
+        look_anew()
         return [] if self.node.is_terminated else self.mailbox.open_letters()
 
     def wait(self, timeout: float | None = None) -> Letter | None:

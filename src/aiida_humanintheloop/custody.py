@@ -111,7 +111,6 @@ class Custody:
     def _last_checkpoint(self) -> Bundle | None:
         """Return where to go on; None where the process has ended."""
         assert self._runner.persister is not None
-        database.end_reading()
         if load_node(self._pk).is_terminated:
             return None
         return self._runner.persister.load_checkpoint(self._pk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,9 +12,11 @@ from aiida.manage import get_manager
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 
+from .exceptions import Unreachable
+
 __all__ = [
     "DatabaseLost",
-    "end_reading",
+    "look_anew",
     "lost_not_failed",
     "one_commit",
     "reconnect",
@@ -21,6 +24,7 @@ __all__ = [
 ]
 
 _LOOK_AGAIN_SECONDS = 0.5
+_PATIENCE_SECONDS = 15.0
 
 
 class DatabaseLost(BaseException):
@@ -107,9 +111,26 @@ async def returns() -> None:
             return
 
 
-def end_reading() -> None:
-    """Let SQLite show what others wrote since the last look."""
-    _storage().get_session().commit()
+def look_anew() -> None:
+    """Show a client what others wrote since its last look.
+
+    SQLite shows the past for as long as a read transaction lasts, and the connection to
+    a PostgreSQL that was started anew has to be made anew.
+
+    :raises Unreachable: if the server of the database does not answer for a while.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            reconnect()
+            _storage().get_session().commit()
+        except SQLAlchemyError as error:
+            _storage().get_session().rollback()
+            if time.monotonic() > deadline:
+                raise Unreachable("The database of the profile is away.") from error
+            time.sleep(_LOOK_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _storage() -> Any:

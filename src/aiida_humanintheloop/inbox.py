@@ -17,7 +17,7 @@ from aiida.orm import Node, ProcessNode, QueryBuilder, WorkflowNode
 
 from .connection import Connection, daemon_runs
 from .conversation import Conversation, load_workflow
-from .database import end_reading
+from .database import look_anew
 from .exceptions import NoQuestion
 from .mailbox import RECORD, Letter, letters_of
 from .question import Verdict
@@ -77,7 +77,7 @@ def waiting() -> list[Waiting]:
     Besides workflows that ask, that is what somebody, or the engine after repeated
     failures, has paused. Takes two queries, however many workflows there are.
     """
-    end_reading()
+    look_anew()
     query = QueryBuilder().append(
         ProcessNode,
         filters={**_ACTIVE, "attributes.paused": True},
