@@ -121,10 +121,8 @@ def get_logs(node: WorkChainNode) -> list:
     return Log.collection.get_logs_for(node)
 
 
-def test_everybody_asks_and_others_run_meanwhile(
-    games: list[WorkChainNode], code: InstalledCode
-) -> None:
-    """Ten times as many questions as slots hold up neither themselves nor others."""
+def see_others_run(code: InstalledCode) -> None:
+    """See that ordinary calculations, more than there are slots, come to their end."""
     add = CalculationFactory("core.arithmetic.add")
     metadata = {"options": {"resources": {"num_machines": 1}}}
     jobs = [
@@ -133,6 +131,13 @@ def test_everybody_asks_and_others_run_meanwhile(
     ]
     wait_until(lambda: refresh() or all(job.is_terminated for job in jobs), "they run")
     assert all(job.is_finished_ok for job in jobs)
+
+
+def test_everybody_asks_and_others_run_meanwhile(
+    games: list[WorkChainNode], code: InstalledCode
+) -> None:
+    """Ten times as many questions as slots hold up neither themselves nor others."""
+    see_others_run(code)
     assert all_ask(games)
 
 
@@ -163,7 +168,9 @@ def test_an_answer_at_any_moment_after(fault: str, games: list[WorkChainNode]) -
     check(some)
 
 
-def test_the_engine_controls_each_of_them(games: list[WorkChainNode]) -> None:
+def test_the_engine_controls_each_of_them(
+    games: list[WorkChainNode], code: InstalledCode
+) -> None:
     """Play takes the extra; pause, status, list and kill do what they do."""
     wait_for_services()
     have_daemon()
@@ -180,10 +187,12 @@ def test_the_engine_controls_each_of_them(games: list[WorkChainNode]) -> None:
     assert {str(node.pk) for node in games} <= set(listed)
     for node in some:
         assert str(node.pk) in verdi("process", "status", str(node.pk))
-    last = some[0]
-    kill_processes([last], timeout=30)
-    wait_until(lambda: refresh() or last.is_killed, "it is killed")
-    games.remove(last)
+    killed = random.sample(games, 2 * SLOTS)
+    kill_processes(killed, timeout=30)
+    wait_until(lambda: refresh() or all(n.is_killed for n in killed), "they are killed")
+    for node in killed:
+        games.remove(node)
+    see_others_run(code)  # what is killed holds no slot either
 
 
 def test_a_second_task_does_not_run_it_twice(games: list[WorkChainNode]) -> None:

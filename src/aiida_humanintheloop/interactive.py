@@ -275,6 +275,7 @@ class InteractiveWorkChain(WaitingWorkChain):
 
     def message_receive(self, _comm: kiwipy.Communicator, msg: dict[str, Any]) -> Any:
         """Judge an answer that came as a message; leave all else to the engine."""
+        self._reply_at_once()
         if msg[INTENT_KEY] == ANSWER_INTENT:
             return self._schedule_rpc(self._receive_answer, msg["answer"])
         if msg[INTENT_KEY] == Intent.PLAY:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any
 
+import kiwipy
 from aiida.engine import WorkChain
 from aiida.engine.runners import Runner
 from plumpy.persistence import LoadSaveContext
@@ -23,6 +24,13 @@ from .database import lost_not_failed, one_commit
 from .slots import Slots
 
 __all__ = ["WaitingWorkChain"]
+
+
+_WAKE_SECONDS = (0.005, 0.1)
+
+
+def _wake() -> None:
+    """Do nothing: that it is called is enough."""
 
 
 class WaitingWorkChain(WorkChain):
@@ -50,7 +58,8 @@ class WaitingWorkChain(WorkChain):
 
     def _give_slot_back(self) -> None:
         """Let others have the slot, and those of the workflows that wait for this."""
-        callers, caller = [], self.node.caller
+        callers: list[int] = []
+        caller = None if self._parent_pid is None else self.node.caller
         while caller is not None:
             callers.append(int(caller.pk or 0))
             caller = caller.caller
@@ -64,11 +73,32 @@ class WaitingWorkChain(WorkChain):
     def on_close(self) -> None:
         """Leave nothing behind in the worker."""
         super().on_close()
+        if self._paused is not None and not self._paused.done():
+            # plumpy 0.26 waits on when a process is killed that is paused, and would
+            # hold its task until the worker ends.
+            self._paused.set_result(True)
         Slots.of(self.runner).take_back(self._pk)
 
     @property
     def _pk(self) -> int:
         return int(self.node.pk or 0)
+
+    # endregion
+    # region messages
+
+    def message_receive(self, _comm: kiwipy.Communicator, msg: dict[str, Any]) -> Any:
+        """Take a message, and have the reply sent at once."""
+        self._reply_at_once()
+        return super().message_receive(_comm, msg)
+
+    def _reply_at_once(self) -> None:
+        """Wake the loop when the reply is there.
+
+        plumpy 0.26 asks for the reply from another thread, and where it is there by
+        then does not wake the loop, which may sleep for seconds if nothing else runs.
+        """
+        for seconds in _WAKE_SECONDS:
+            self.loop.call_later(seconds, _wake)
 
     # endregion
     # region what is written

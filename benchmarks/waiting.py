@@ -1,0 +1,169 @@
+#!/usr/bin/env python
+"""Measure what workflows that wait for a person cost everybody else.
+
+On the default profile, whose daemon has to run (it is restarted): how long ordinary
+calculations take with none waiting and with many, how much memory each takes in the
+worker, and, after a restart of the daemon, how long until each can be reached, how much
+CPU that takes, and how long a calculation takes that is submitted meanwhile.
+
+Use: benchmarks/waiting.py [WAITING]
+
+With fewer slots than workflows, to see that they hold none:
+    verdi config set daemon.worker_process_slots 5
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import psutil
+from aiida import load_profile
+from aiida.engine import submit
+from aiida.engine.daemon.client import get_daemon_client
+from aiida.engine.processes.control import kill_processes
+from aiida.manage import get_config_option, get_manager
+from aiida.orm import CalcJobNode, InstalledCode, Int, load_computer
+from aiida.plugins import CalculationFactory
+from plumpy.process_comms import MessageBuilder
+from rich.console import Console
+from rich.table import Table
+
+from aiida_humanintheloop import HumanLoopWorkChain
+from aiida_humanintheloop.database import look_anew
+from aiida_humanintheloop.exceptions import Unreachable
+from aiida_humanintheloop.inbox import Connection, open_questions
+
+JOBS = 10
+SETTLED_SECONDS = 5
+
+
+def worker() -> psutil.Process:
+    """Return the one worker of the daemon."""
+    (pid,) = get_daemon_client().get_worker_info()["info"]
+    return psutil.Process(int(pid))
+
+
+def restart() -> None:
+    """Have a new worker."""
+    subprocess.run(["verdi", "daemon", "restart"], check=True, capture_output=True)
+    get_manager().reset_broker()
+    get_manager().reset_runner()
+
+
+def cpu() -> float:
+    """Return the seconds of CPU that the worker has taken."""
+    times = worker().cpu_times()
+    return times.user + times.system
+
+
+def submit_job(code: InstalledCode, number: int) -> CalcJobNode:
+    """Submit a calculation that takes no time by itself."""
+    return submit(
+        CalculationFactory("core.arithmetic.add"),
+        code=code,
+        x=Int(1),
+        y=Int(number),
+        metadata={"options": {"resources": {"num_machines": 1}}},
+    )
+
+
+def seconds_of_jobs(code: InstalledCode, count: int = JOBS) -> float:
+    """Return how long some calculations take, submitted together."""
+    start = time.perf_counter()
+    wait_for([submit_job(code, number) for number in range(count)])
+    return time.perf_counter() - start
+
+
+def wait_for(jobs: Sequence[CalcJobNode]) -> None:
+    """Wait until all have ended well."""
+    while not all(job.is_terminated for job in jobs):
+        time.sleep(0.02)
+        look_anew()
+    assert all(job.is_finished_ok for job in jobs)
+
+
+def seconds_to_reach(pks: Sequence[int]) -> float:
+    """Return how long it takes until each of these replies."""
+    start, connection = time.perf_counter(), Connection()
+    for pk in pks:
+        while True:
+            try:
+                connection.send(pk, MessageBuilder.pause("benchmark"))
+                break
+            except Unreachable:
+                time.sleep(0.02)
+    connection.close()
+    return time.perf_counter() - start
+
+
+def main(count: int) -> None:
+    """Measure and print."""
+    profile = load_profile()
+    code = InstalledCode(
+        label="benchmark",
+        computer=load_computer("localhost"),
+        filepath_executable="/bin/bash",
+    )
+    rows = []
+
+    restart()
+    alone_after_restart = seconds_of_jobs(code, 1)
+    before = seconds_of_jobs(code)
+    restart()
+    time.sleep(SETTLED_SECONDS)
+    memory, idle_cpu = worker().memory_info().rss, cpu()
+
+    games = [submit(HumanLoopWorkChain) for _ in range(count)]
+    pks = {game.pk for game in games}
+    while not pks <= {each.pk for each in open_questions()}:
+        time.sleep(0.5)
+    grown = worker().memory_info().rss - memory
+    after = seconds_of_jobs(code)
+    rows.append((f"{JOBS} calculations, none waits", f"{before:.2f} s", ""))
+    rows.append(
+        (
+            f"{JOBS} calculations, {count} wait",
+            f"{after:.2f} s",
+            f"{after / before:.2f}",
+        )
+    )
+    rows.append(("memory of one that waits", f"{grown / count / 1e3:.0f} kB", ""))
+
+    restart()
+    reached = seconds_to_reach(sorted(pks))
+    time.sleep(SETTLED_SECONDS)
+    spent = cpu() - idle_cpu
+    grown = worker().memory_info().rss - memory
+    rows.append((f"restart until all {count} can be reached", f"{reached:.1f} s", ""))
+    rows.append(("CPU for each of them", f"{spent / count * 1e3:.0f} ms", ""))
+    rows.append(("memory for each of them", f"{grown / count / 1e3:.0f} kB", ""))
+
+    restart()
+    meanwhile = seconds_of_jobs(code, 1)
+    ratio = f"{meanwhile / alone_after_restart:.2f}"
+    rows.append(
+        ("restart, one calculation, none waits", f"{alone_after_restart:.2f} s", "")
+    )
+    rows.append(
+        (f"restart, one calculation, {count} wait", f"{meanwhile:.2f} s", ratio)
+    )
+    seconds_to_reach(sorted(pks))
+    kill_processes(games, timeout=60)
+
+    slots = get_config_option("daemon.worker_process_slots")
+    table = Table("", "", "ratio")
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    console.print(
+        f"{count} workflows wait, 1 worker with {slots} slots "
+        f"({profile.storage_backend}, {profile.process_control_backend})"
+    )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 500)
