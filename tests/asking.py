@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, WorkChain, while_
 from aiida.orm import Dict, Int, Str
@@ -93,6 +96,28 @@ class AskAgain(InteractiveWorkChain):
         value = self.answer()
         if kind.kind != "node":
             kind.read(value)
+
+
+class AskAndDie(AskOne):
+    """Lose the worker between the question and the pause, once."""
+
+    def put(self):
+        """Ask, and be killed."""
+        super().put()
+        if not self.node.base.extras.get("died", False):
+            self.node.base.extras.set("died", True)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class AskAndEnd(AskOne):
+    """Ask, and end in the same step all the same."""
+
+    def put(self):
+        """Ask, and return an exit code, or fail."""
+        super().put()
+        if self.inputs.question["text"] == "Fail?":
+            raise RuntimeError("as the author did not want")
+        return self.exit_codes.ERROR_NOBODY_CARED
 
 
 class AskInRestart(InteractiveWorkChain, BaseRestartWorkChain):

@@ -14,9 +14,11 @@ from aiida.engine.processes.control import pause_processes, play_processes
 from aiida.manage import get_manager
 from aiida.orm import WorkChainNode
 
-from aiida_humanintheloop import Verdict
-from aiida_humanintheloop.inbox import Conversation
+from aiida_humanintheloop import Answer, Question, Verdict
+from aiida_humanintheloop.inbox import Connection, Conversation
+from aiida_humanintheloop.interactive import ANSWER_INTENT
 from aiida_humanintheloop.mailbox import OwnMailbox
+from tests.asking import AskAgain, AskAndDie, AskAndEnd
 from tests.conftest import paused, refresh, target_of, verdi, wait_until
 
 
@@ -220,3 +222,42 @@ def test_play_while_nothing_is_asked_does_no_harm(
     play_processes([node])
     assert ask_count(node) == 1
     assert paused(node)
+
+
+def test_a_worker_that_dies_between_question_and_pause_asks_once(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """The question is there, the checkpoint is from before it: it is not put twice."""
+    node = ask(AskAndDie, question=Question("Alive?"))
+    with Conversation(node) as talk:
+        assert talk.answer("yes").accepted
+        wait_until(lambda: refresh() or node.is_terminated, "it ends")
+    assert node.is_finished_ok
+    assert node.outputs.answer["value"] == "yes"
+    assert ask_count(node) == 1
+
+
+def test_a_step_that_asks_and_ends_ends(ask: Callable[..., WorkChainNode]) -> None:
+    """With its exit code or its exception, sealed, and without an open question."""
+    node = ask(AskAndEnd, question=Question("End?"))
+    wait_until(lambda: refresh() or node.is_sealed, "it is sealed")
+    assert node.exit_status == 400
+    node = ask(AskAndEnd, question=Question("Fail?"))
+    wait_until(lambda: refresh() or node.is_sealed, "it is sealed")
+    assert "as the author did not want" in node.exception
+    assert not node.paused
+    assert not Conversation(node).mailbox.open_letters()
+
+
+def test_an_answer_sent_twice_counts_once(ask: Callable[..., WorkChainNode]) -> None:
+    """Also where the next question is open when it comes again."""
+    node = ask(AskAgain, question=Question("Again?"))
+    answer = Answer("yes", by="a@b.c", key="1" * 32)
+    message = {"intent": ANSWER_INTENT, "answer": answer.to_json()}
+    connection = Connection()
+    for _ in range(3):
+        verdict = Verdict.from_json(connection.send(node.pk, message))
+        assert (verdict.outcome, verdict.question) == ("accepted", "1")
+        wait_until(lambda: ask_count(node) == 2, "it asks again")
+    connection.close()
+    assert [x.is_open for x in Conversation(node).mailbox.letters()] == [False, True]

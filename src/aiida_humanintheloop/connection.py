@@ -88,13 +88,12 @@ class Connection:
         except _NO_REPLY as error:
             self.close()
             raise Unreachable(str(error)) from error
-        except kiwipy.RemoteException:
-            raise
         except Exception as error:
             # The ZeroMQ communicator says it with a plain Exception and its text.
             if "Recipient not found" in str(error) or "No handler" in str(error):
                 raise NotLoaded(str(error)) from error
-            raise
+            # A worker that ends has its processes cancelled, and says so in many ways.
+            raise Unreachable(str(error)) from error
 
     def bring_back(self, pk: int) -> None:
         """Have a worker take up a process whose task may be lost.

@@ -155,9 +155,11 @@ class Conversation:
         if not waiting and question is None:
             # Sent without an id it would count for whatever is asked next.
             return Verdict("refused", "No question is open now.")
+        # By its id: under the same name another may be asked meanwhile.
+        called = [x.id for x in waiting if x.is_called(question or x.id)]
         answer = Answer(
             value=value,
-            question=question or (waiting[0].id if len(waiting) == 1 else None),
+            question=called[0] if len(called) == 1 else question,
             by=self._by,
             at=timestamp(),
             via=self._via,
@@ -200,8 +202,10 @@ class Conversation:
             for letter in self.questions()
             if answer.question is None or letter.is_called(answer.question)
         ]
+        taken = self.mailbox.taken(answer)
+        if taken:  # and only the verdict got lost
+            return Verdict("accepted", "Accepted.", taken[-1].id, answer.value)
         if not meant:
-            # It may have been taken, and the verdict on it got lost.
             return verdict_on_late(self.mailbox.letters(), answer)
         if len(meant) > 1:
             return Verdict("refused", "Say which question is answered.")
@@ -229,7 +233,7 @@ class Conversation:
         # The process may have been loaded between the last try and now, and then
         # nothing makes it look again.
         try:
-            self._connection.send(self.pk, MessageBuilder.play())
+            reply = self._connection.send(self.pk, MessageBuilder.play())
         except Unreachable:
             return Verdict(
                 "kept",
@@ -237,6 +241,12 @@ class Conversation:
                 "when a worker of the daemon takes the workflow up again.",
                 letter.id,
             )
+        look_anew()
+        taken = self.mailbox.taken(answer)
+        if taken:
+            return Verdict("accepted", "Accepted.", letter.id, answer.value)
+        if isinstance(reply, str):
+            return Verdict("refused", reply, letter.id)
         return Verdict("kept", "Your answer is handed over.", letter.id)
 
     # endregion

@@ -21,9 +21,11 @@ from aiida.engine.runners import Runner
 from aiida.manage import get_config, get_manager
 from aiida.orm import load_node
 from plumpy.persistence import Bundle
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import database
 from .database import DatabaseLost
+from .slots import Slots
 
 __all__ = ["Custody"]
 
@@ -89,22 +91,33 @@ class Custody:
         :return: None if it ended elsewhere meanwhile.
         """
         saved: Bundle | None = self._saved
+        slots = Slots.of(self._runner)
         while not _take(self._pk):
             saved = None
+            slots.give_back(self._pk)
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         try:
+            if saved is None:
+                slots.take_back(self._pk)
             while True:
-                if saved is None:
-                    saved = self._last_checkpoint()
-                if saved is None:
-                    return None
-                process, saved = self._load(saved), None
+                process = None
                 try:
+                    saved = saved or self._last_checkpoint()
+                    if saved is None:
+                        return None
+                    process, saved = self._load(saved), None
                     await process.step_until_terminated()
                     return process
-                except DatabaseLost:
-                    process.close()
-                    await database.returns()
+                except (DatabaseLost, SQLAlchemyError) as error:
+                    if not database.is_lost(error):
+                        raise
+                    saved = None
+                finally:
+                    # Also where the worker ends: what is cancelled judges no more.
+                    if process is not None:
+                        process.close()
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+                await database.returns()
         finally:
             _release(self._pk)
 
@@ -120,10 +133,12 @@ def _take(pk: int) -> bool:
     """Return whether this worker has the process now, which only one can.
 
     A lock on one byte of a file: the kernel drops it with the worker, however it dies.
+
+    :raises OSError: if the file system of the daemon's folder knows no locks.
     """
     try:
         fcntl.lockf(_lock_file(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, pk)
-    except OSError:
+    except (BlockingIOError, PermissionError):
         return False
     return True
 

@@ -10,12 +10,18 @@ from typing import Any
 
 from aiida.manage import get_manager
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    OperationalError,
+    PendingRollbackError,
+    SQLAlchemyError,
+)
 
 from .exceptions import Unreachable
 
 __all__ = [
     "DatabaseLost",
+    "is_lost",
     "look_anew",
     "lost_not_failed",
     "one_commit",
@@ -51,16 +57,16 @@ def one_commit() -> Iterator[None]:
         return
     session = storage.get_session()
     try:
+        session.commit()  # what was read before is read anew within
         if session.bind.dialect.name == "sqlite":
             # A transaction that reads and then writes fails at once where somebody
             # else wrote in between; one that begins as a writer waits its turn.
-            session.commit()
             session.execute(text("BEGIN IMMEDIATE"))
         with storage.transaction():
             yield
     except BaseException as error:
         session.rollback()
-        if _is_lost(error):
+        if is_lost(error):
             raise DatabaseLost from error
         raise
 
@@ -74,16 +80,22 @@ def lost_not_failed() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if _is_lost(error):
+        if is_lost(error):
             _storage().get_session().rollback()
             raise DatabaseLost from error
         raise
 
 
-def _is_lost(error: BaseException) -> bool:
+def is_lost(error: BaseException) -> bool:
+    """Return whether an error says that the server of the database is away."""
     if isinstance(error, PendingRollbackError):
-        return True  # some other process of this worker noticed it first
-    return isinstance(error, DBAPIError) and error.connection_invalidated
+        # Some other process of this worker noticed it first. The same class with
+        # another code tells of a mistake in an earlier write.
+        return error.code == "8s2b"
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, DatabaseLost)
+    no_connection = error.statement is None and isinstance(error, OperationalError)
+    return error.connection_invalidated or no_connection
 
 
 def reconnect() -> None:
@@ -91,6 +103,8 @@ def reconnect() -> None:
 
     :raises sqlalchemy.exc.SQLAlchemyError: if the server does not answer now.
     """
+    if _storage().in_transaction:
+        return  # of somebody who wants it whole
     session = _storage().get_session()
     try:
         session.execute(text("SELECT 1"))
@@ -119,6 +133,8 @@ def look_anew() -> None:
 
     :raises Unreachable: if the server of the database does not answer for a while.
     """
+    if _storage().in_transaction:
+        return  # of somebody who wants it whole
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:

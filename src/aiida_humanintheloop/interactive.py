@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
 
@@ -128,6 +127,10 @@ class InteractiveWorkChain(WaitingWorkChain):
 
     def _judge(self, answer: Answer) -> Verdict:
         """Take the answer and go on, or say why not and go on waiting."""
+        for letter in self.mailbox.taken(answer):
+            if letter.is_called(answer.question or letter.id):
+                # Sent twice, because the first reply got lost.
+                return Verdict("accepted", "Accepted.", letter.id, answer.value)
         self._enforce_deadlines()
         waiting = self.mailbox.open_letters()
         if answer.question is None and len(waiting) > 1:
@@ -156,8 +159,9 @@ class InteractiveWorkChain(WaitingWorkChain):
         names = [letter.name or letter.id for letter in waiting]
         if isinstance(answer.value, dict) and answer.value.keys() <= set(names):
             verdicts = [
-                self._judge(replace(answer, value=value, question=name))
-                for name, value in answer.value.items()
+                self._judge_one(replace(answer, value=answer.value[name]), letter)
+                for name, letter in zip(names, waiting, strict=True)
+                if name in answer.value
             ]
             refused = [verdict for verdict in verdicts if not verdict.accepted]
             if verdicts:
@@ -171,7 +175,7 @@ class InteractiveWorkChain(WaitingWorkChain):
     def _accept(self, letter: Letter, answer: Answer) -> None:
         """Record the answer, and go on if nothing is left to wait for."""
         answer = replace(answer, question=letter.id, at=answer.at or timestamp())
-        with self._one_commit():
+        with self._decision():
             self.report(f"Answer: {shown(answer.value)}. Clearing it...")
             still_open = self.mailbox.accept(letter, answer)
             if not still_open:
@@ -196,6 +200,16 @@ class InteractiveWorkChain(WaitingWorkChain):
             self.mailbox.forget()
             raise
 
+    @contextmanager
+    def _decision(self) -> Iterator[None]:
+        """Write what the next step will follow from; unwritten, none may follow."""
+        try:
+            with self._one_commit():
+                yield
+        except BaseException:
+            self._is_ahead = True
+            raise
+
     # endregion
     # region deadlines
 
@@ -210,8 +224,7 @@ class InteractiveWorkChain(WaitingWorkChain):
         for letter in self._deadlines.passed(self.mailbox.open_letters()):
             # what was decided for one question may have closed the next
             if letter.id in {other.id for other in self.mailbox.open_letters()}:
-                with self._one_commit():
-                    self._pass_deadline(letter)
+                self._pass_deadline(letter)
 
     @cached_property
     def _deadlines(self) -> Deadlines:
@@ -219,26 +232,38 @@ class InteractiveWorkChain(WaitingWorkChain):
         return Deadlines(self.loop, enforce)
 
     def _pass_deadline(self, letter: Letter) -> None:
-        kept = self.mailbox.kept()
-        if kept is not None and kept.at and letter.deadline is not None:
-            in_time = datetime.fromisoformat(kept.at) <= letter.deadline
-            if in_time and self._judge_one(kept, letter).accepted:
-                return
+        """Decide; where that fails, the question stays open for a person."""
+        try:
+            kept = self.mailbox.kept()
+            if (
+                kept is None
+                or not letter.is_in_time(kept)
+                or not self._judge_one(kept, letter).accepted
+            ):
+                self._decide(letter)
+        except SQLAlchemyError:
+            raise
+        except Exception:
+            self.logger.exception("the deadline of %r has no effect", letter.label)
+
+    def _decide(self, letter: Letter) -> None:
+        """Take the default, or end with the exit code."""
         if letter.question.at_deadline == DEFAULT:
             self.report(f"{_PASSED}, the default is taken")
             value = read_value(letter.question, letter.question.default)
             self._accept(letter, Answer(value, kind="default", via="deadline"))
             return
-        self.report(f"{_PASSED}: {letter.label!r} was not answered")
-        self.mailbox.close(_PASSED, letter)
-        self.mailbox.close(f"question {letter.id} was not answered in time")
-        self._ends_with = letter.question.at_deadline
-        super().play()
+        with self._decision():
+            self.report(f"{_PASSED}: {letter.label!r} was not answered")
+            self.mailbox.close(_PASSED, letter)
+            self.mailbox.close(f"question {letter.id} was not answered in time")
+            self._ends_with = letter.question.at_deadline
+            super().play()
 
     def _guarded(self, callback: Callable[[], Any]) -> None:
         """Call back from the event loop; a mistake is logged, the workflow waits."""
         try:
-            if not self.has_terminated():
+            if not self._closed and not self.has_terminated():
                 reconnect()
                 callback()
         except (DatabaseLost, SQLAlchemyError):
@@ -248,11 +273,8 @@ class InteractiveWorkChain(WaitingWorkChain):
 
     def _do_step(self) -> Any:
         """Run the next step, or end where a deadline says so."""
-        if self._ends_with is not None:
+        if self._ends_with is not None and not self._is_ahead:
             return self.exit_codes[self._ends_with]
-        if self.mailbox.open_letters():
-            # It was played in memory, and the database does not know of it.
-            raise DatabaseLost
         return super()._do_step()
 
     # endregion
@@ -268,7 +290,8 @@ class InteractiveWorkChain(WaitingWorkChain):
 
     def _play(self) -> Verdict | None:
         """Play, and return the verdict on the answer in the extras if one was due."""
-        if self.has_terminated() or not self.mailbox.open_letters():
+        asks = self.paused or self._pausing is not None
+        if self.has_terminated() or not asks or not self.mailbox.open_letters():
             super().play()
             return None
         return self._judge(self.mailbox.kept() or Answer(None))
@@ -286,14 +309,24 @@ class InteractiveWorkChain(WaitingWorkChain):
         """Return the verdict; nothing where it was lost, to be sent again."""
         try:
             reconnect()
-            return self._judge(Answer.from_json(text)).to_json()
+            if self._closed or (self.mailbox.open_letters() and not self.paused):
+                return ""  # it is being loaded anew, or not yet where it asks
+            answer = Answer.from_json(text)
+            kept = self.mailbox.kept()
+            if kept is not None and kept.key not in (None, answer.key):
+                self._judge(kept)  # it came first
+            return self._judge(answer).to_json()
         except (DatabaseLost, SQLAlchemyError):
             self.logger.warning("an answer could not be judged: no database")
             return ""
 
     def _receive_play(self) -> bool | str:
         """Play; `verdi process play` prints a reply that is not True or False."""
-        verdict = self._play()
+        try:
+            reconnect()
+            verdict = None if self._closed else self._play()
+        except (DatabaseLost, SQLAlchemyError):
+            return "the database is away: try again"
         return True if verdict is None or verdict.accepted else verdict.reason
 
     def init(self) -> None:
@@ -324,22 +357,30 @@ class InteractiveWorkChain(WaitingWorkChain):
         """Say that a question is open, once the pause is in the database."""
         paused = super()._do_pause(state_msg, next_state)
         waiting = self.mailbox.open_letters()
-        if waiting:
-            self._tell(waiting[-1])
+        if paused and waiting:
             self._enforce_deadlines()
+            self._tell(waiting[-1])
         return paused
 
     def _tell(self, letter: Letter) -> None:
-        """Wake whoever listens to this workflow."""
-        if self.runner.communicator is not None:
+        """Wake whoever listens to this workflow; the others look now and then."""
+        if self.runner.communicator is None:
+            return
+        try:
             self.runner.communicator.broadcast_send(
                 body={"question": letter.id}, sender=self.pid, subject=ASKED
             )
+        except Exception:
+            self.logger.warning("nobody was told of %r: no broker", letter.label)
+
+    def on_close(self) -> None:
+        """Decide nothing any more."""
+        super().on_close()
+        self._deadlines.stop()
 
     def on_terminated(self) -> None:
         """Take back a question that nobody can answer any more."""
         super().on_terminated()
-        self._deadlines.stop()
         self.mailbox.close("the workflow ended")
 
     # endregion

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from aiida.orm import ProcessNode
 
+from .database import one_commit
 from .question import Answer, Question
 
 __all__ = [
@@ -77,6 +78,15 @@ class Letter:
         name = f"{self.name}: " if self.name else ""
         return f"{name}{self.question.text}"
 
+    def is_in_time(self, answer: Answer) -> bool:
+        """Return whether somebody gave this answer before the deadline."""
+        if answer.at is None or self.deadline is None:
+            return self.deadline is None
+        try:
+            return datetime.fromisoformat(answer.at) <= self.deadline
+        except (TypeError, ValueError):
+            return False  # somebody wrote the time by hand
+
     def but(self, **changed: Any) -> Letter:
         """Return this question with something said of it that was not."""
         return Letter({**self.record, **changed})
@@ -123,7 +133,16 @@ class Mailbox:
     def keep(self, answer: Answer) -> None:
         """Leave an answer for a process that cannot be reached now."""
         note = asdict(replace(answer, value=None))
-        self._extras.set_many({ANSWER: answer.value, NOTE: note})
+        with one_commit():  # all extras are one value of the database
+            self._extras.set_many({ANSWER: answer.value, NOTE: note})
+
+    def taken(self, answer: Answer) -> list[Letter]:
+        """Return the questions to which this very answer was accepted."""
+        return [
+            letter
+            for letter in self.letters()
+            if answer.key and letter.answer and letter.answer.key == answer.key
+        ]
 
 
 class OwnMailbox(Mailbox):

@@ -8,6 +8,7 @@ more slots instead: one for each process that stands still. See docs/waiting.md.
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from itertools import chain
@@ -27,6 +28,9 @@ __all__ = ["Slots"]
 
 # Hundreds of workflows may ask at once; the broker is told of them together.
 _TOGETHER_SECONDS = 0.02
+_TRY_AGAIN_SECONDS = 5.0
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Slots:
@@ -70,8 +74,12 @@ class Slots:
 
     def _tell(self) -> None:
         self._told = self._extra
-        if self._broker is not None:
-            self._broker.declare(self._extra)
+        try:
+            if self._broker is not None:
+                self._broker.declare(self._extra)
+        except Exception:
+            _LOGGER.exception("the broker was not told of %d more slots", self._extra)
+            self._loop.call_later(_TRY_AGAIN_SECONDS, self._tell)
 
 
 class _Broker(ABC):
@@ -117,13 +125,16 @@ class _Rabbitmq(_Broker):
     def declare(self, extra: int) -> None:
         have = sum(size for size, _, _ in self._consumers)
         while have < extra:
-            have += self._begin(max(extra - have, self._slots, have // 4))
+            have += self._begin(max(self._slots, have // 4))
         while self._consumers and have - 2 * self._consumers[-1][0] >= extra:
             have -= self._end()
+        while self._consumers and extra == 0:
+            self._end()
 
     def _begin(self, size: int) -> int:
         """Take up a consumer that rests, or begin one, and return its number."""
         if self._resting:
+            self._resting.sort(key=lambda resting: resting[0], reverse=True)
             size, queue = self._resting.pop()
         else:
             queue = self._communicator.task_queue(self._queue_name, prefetch_count=size)
@@ -133,7 +144,13 @@ class _Rabbitmq(_Broker):
     def _end(self) -> int:
         """Take no more tasks from a consumer; what it has taken, it keeps."""
         size, queue, name = self._consumers.pop()
-        queue.remove_task_subscriber(name)
+        try:
+            queue.remove_task_subscriber(name)
+        except Exception:
+            # kiwipy has forgotten the subscriber, and still gets tasks for it
+            name = queue.add_task_subscriber(self._launch)
+            self._consumers.append((size, queue, name))
+            raise
         self._resting.append((size, queue))
         return size
 

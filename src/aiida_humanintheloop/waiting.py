@@ -17,10 +17,11 @@ from aiida.engine import WorkChain
 from aiida.engine.runners import Runner
 from plumpy.persistence import LoadSaveContext
 from plumpy.process_states import State
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import lifeline
 from .custody import Custody
-from .database import lost_not_failed, one_commit
+from .database import DatabaseLost, lost_not_failed, one_commit
 from .slots import Slots
 
 __all__ = ["WaitingWorkChain"]
@@ -35,6 +36,9 @@ def _wake() -> None:
 
 class WaitingWorkChain(WorkChain):
     """What `InteractiveWorkChain` is to the engine: a work chain that waits well."""
+
+    # Whether something was done in memory that did not reach the database.
+    _is_ahead = False
 
     @classmethod
     def recreate_from(
@@ -58,12 +62,19 @@ class WaitingWorkChain(WorkChain):
 
     def _give_slot_back(self) -> None:
         """Let others have the slot, and those of the workflows that wait for this."""
+        Slots.of(self.runner).give_back(self._pk, self._callers())
+
+    def _callers(self) -> list[int]:
+        """Return the PKs of the workflows that called this one, through any depth."""
         callers: list[int] = []
-        caller = None if self._parent_pid is None else self.node.caller
-        while caller is not None:
-            callers.append(int(caller.pk or 0))
-            caller = caller.caller
-        Slots.of(self.runner).give_back(self._pk, callers)
+        try:
+            caller = None if self._parent_pid is None else self.node.caller
+            while caller is not None:
+                callers.append(int(caller.pk or 0))
+                caller = caller.caller
+        except SQLAlchemyError:
+            self.logger.warning("the slots of the callers are not given back")
+        return callers
 
     def on_playing(self) -> None:
         """Count against the slots of the worker again."""
@@ -81,7 +92,8 @@ class WaitingWorkChain(WorkChain):
 
     @property
     def _pk(self) -> int:
-        return int(self.node.pk or 0)
+        pid: Any = self.pid
+        return pid or 0  # where it could not even be made
 
     # endregion
     # region messages
@@ -106,25 +118,59 @@ class WaitingWorkChain(WorkChain):
     @contextmanager
     def _one_commit(self) -> Iterator[None]:
         """Write to the database together what belongs together, see `one_commit`."""
-        with one_commit():
+        try:
+            with one_commit():
+                yield
+        except DatabaseLost as lost:
+            self._is_ahead = True
+            if not self.runner.is_daemon_runner and lost.__cause__ is not None:
+                raise lost.__cause__ from None  # nobody would load it again
+            raise
+
+    @contextmanager
+    def _lost_not_failed(self) -> Iterator[None]:
+        """Have a database that goes away not fail the process, where it is reloaded."""
+        if not self.runner.is_daemon_runner:
+            yield
+            return
+        with lost_not_failed():
             yield
 
     def _do_step(self) -> Any:
-        """Run the next step; a database that goes away does not fail it."""
-        with lost_not_failed():
+        """Run the next step, unless it follows from what the database does not know."""
+        if self._is_ahead and self.runner.is_daemon_runner:
+            raise DatabaseLost
+        with self._lost_not_failed():
             return super()._do_step()
 
     def _do_pause(self, state_msg: Any, next_state: State | None = None) -> bool:
-        """Write the pause and the state before it together, and give the slot back."""
+        """Write the pause and the state before it together, and give the slot back.
+
+        A step that ended the process is not followed by a pause.
+        """
+        if next_state is not None and next_state.is_terminal():
+            self._pausing = None
+            self.transition_to(next_state)
+            return False
         with self._one_commit():
-            paused: bool = super()._do_pause(state_msg, next_state)
+            if next_state is not None:
+                self.transition_to(next_state)
+            if self.has_terminated():  # the transition failed
+                self._pausing = None
+                return False
+            paused: bool = super()._do_pause(state_msg)
         self._give_slot_back()
         return paused
+
+    def on_entering(self, state: State) -> None:
+        """Prepare for a state; a database that goes away does not fail it."""
+        with self._lost_not_failed():
+            super().on_entering(state)
 
     def on_entered(self, from_state: State | None) -> None:
         """Write the state and its checkpoint together, unless others wait for it."""
         if from_state is None or self.has_terminated():
-            with lost_not_failed():
+            with self._lost_not_failed():
                 super().on_entered(from_state)
             return
         with self._one_commit():
