@@ -16,7 +16,9 @@ from tests.conftest import have_daemon, verdi, wait_until
 def workers() -> list[psutil.Process]:
     """Return the workers of the daemon, as the daemon sees them."""
     answer = get_daemon_client().get_worker_info()
-    return [psutil.Process(int(pid)) for pid in answer["info"]]
+    pids = [int(pid) for pid in answer["info"]]
+    # circus notices the end of one only after a moment
+    return [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
 
 
 def services(name: str) -> list[psutil.Process]:
