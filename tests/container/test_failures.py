@@ -106,6 +106,30 @@ def test_killed_container_starts_again(new_seat: Seat) -> None:
     assert game.returncode == 0, game.stdout
 
 
+SUBMIT = """
+from aiida.engine import submit
+from aiida_humanintheloop import HumanLoopWorkChain
+from aiida_humanintheloop.inbox import wait_for_question
+games = [submit(HumanLoopWorkChain) for _ in range(20)]
+print(len([wait_for_question(game, 60).id for game in games]))
+"""
+ANSWER = """
+from aiida_humanintheloop.inbox import answer, open_questions
+print([answer(each.pk, 101).outcome for each in open_questions()].count("refused"))
+print([answer(each.pk, 50).outcome for each in open_questions()].count("accepted"))
+"""
+
+
+def test_whoever_waited_in_a_killed_container_takes_an_answer(new_seat: Seat) -> None:
+    """At the first try, and judges it, while all are being taken up again."""
+    seat = new_seat
+    seat.up()
+    assert seat.python(SUBMIT) == "20"
+    docker("kill", "--signal", "KILL", seat.container)
+    seat.up()
+    assert seat.python(ANSWER) == "20\n20"
+
+
 def test_process_without_a_task_is_brought_back(new_seat: Seat) -> None:
     """The broker's queue is lost, the database is not: the game goes on."""
     seat = new_seat
