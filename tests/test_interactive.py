@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 import psutil
@@ -176,9 +177,11 @@ def test_an_answer_given_while_the_daemon_is_down_is_taken_when_it_starts(
         second = Conversation(game, by="bob@example.org").answer(7)
         assert second.outcome == "refused"
         assert "ada@example.org" in second.reason
+        time.sleep(4)  # that it is late shall be seen
         verdi("daemon", "start")
         wait_until(lambda: ask_count(game) == 2, "the kept answer is taken")
         answer = talk.mailbox.letters()[0].answer
+        assert answer.at < talk.mailbox.letters()[0].taken_at
         assert (answer.by, answer.value) == ("ada@example.org", a_wrong_guess(game))
 
 

@@ -9,7 +9,7 @@ its judge has who gave it, and when, under `answer_note`.
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
 from aiida.orm import ProcessNode
@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 VERSION = 1
+_AT_ONCE = timedelta(seconds=3)
 QUESTION, ANSWER, NOTE, RECORD = "question", "answer", "answer_note", "humanintheloop"
 Until = Literal["all", "any"]
 
@@ -49,6 +50,7 @@ class Letter:
     :ivar name: what the author calls it, None where it is asked alone.
     :ivar batch: number of the `ask` that put it; what is asked together has the same.
     :ivar deadline: when it is decided without a person, None if never.
+    :ivar taken_at: when the answer came to count, where it was kept until then.
     :ivar closed: why nobody can answer it any more, None if it is open or answered.
     """
 
@@ -66,6 +68,7 @@ class Letter:
         self.closed: str | None = record.get("closed")
         answer = record.get("answer")
         self.answer: Answer | None = Answer(**answer) if answer else None
+        self.taken_at: str | None = record.get("taken_at")
 
     @property
     def is_open(self) -> bool:
@@ -94,6 +97,15 @@ class Letter:
     def is_called(self, name: str) -> bool:
         """Return whether somebody who says `name` means this question."""
         return name in (self.id, self.name)
+
+
+def _is_late(answer: Answer) -> bool:
+    """Return whether it took a while from the giving of an answer to its judge."""
+    try:
+        given = datetime.fromisoformat(answer.at or "")
+        return now() - given > _AT_ONCE
+    except (TypeError, ValueError):
+        return False  # nobody knows when it was given
 
 
 def letters_of(extras: dict[str, Any]) -> list[Letter]:
@@ -207,10 +219,13 @@ class OwnMailbox(Mailbox):
         said = {key: value for key, value in record.items() if value is not None}
         said["value"] = answer.value
         reason = f"question {letter.id} was answered"
+        took: dict[str, Any] = {"answer": said}
+        if _is_late(answer):
+            took["taken_at"] = timestamp()
         letters = []
         for other in self.letters():
             if other.id == letter.id:
-                letters.append(other.but(answer=said))
+                letters.append(other.but(**took))
             elif other.is_open and letter.until == "any":
                 letters.append(other.but(closed=reason))
             else:

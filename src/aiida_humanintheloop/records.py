@@ -100,10 +100,7 @@ def history_rows(letters: Iterable[Letter]) -> list[list[str]]:
         if answer is None:
             said = [
                 "(open)" if letter.is_open else f"({letter.closed})",
-                "",
-                "",
-                "",
-                "",
+                *[""] * 5,
             ]
         else:
             value = answer.value
@@ -113,6 +110,7 @@ def history_rows(letters: Iterable[Letter]) -> list[list[str]]:
                 one_line(answer.at or ""),
                 one_line(answer.via),
                 one_line(answer.comment or ""),
+                one_line(letter.taken_at or ""),
             ]
         rows.append([letter.id, one_line(letter.label), *said])
     return rows

@@ -88,7 +88,7 @@ def print_history(letters: Iterable[Letter]) -> None:
     if not rows:
         print_text("Nothing was asked yet.", "dim")
         return
-    names = ("#", "Question", "Answer", "By", "At", "Via", "Comment")
+    names = ("#", "Question", "Answer", "By", "At", "Via", "Comment", "Taken at")
     _console.print(_table(names, rows, keep={"#", "Question", "Answer"}))
 
 
