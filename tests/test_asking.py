@@ -158,6 +158,18 @@ def test_of_two_questions_any_can_be_enough(
     assert node.outputs.answers.get_dict() == {"second": "b"}
 
 
+def test_an_answer_to_more_than_was_needed_is_told_so(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """The first one counts, the second one changes nothing of it."""
+    node = ask(AskTwo, until="any")
+    with Conversation(node) as talk:
+        verdict = talk.answer({"first": "a", "second": "b"})
+        assert verdict.reason == "Question 2 is closed: question 1 was answered."
+        assert talk.wait(30) is None
+    assert node.outputs.answers.get_dict() == {"first": "a"}
+
+
 def test_two_questions_are_answered_in_the_way_of_the_blog(
     ask: Callable[..., WorkChainNode],
 ) -> None:

@@ -159,7 +159,7 @@ class InteractiveWorkChain(WaitingWorkChain):
         names = [letter.name or letter.id for letter in waiting]
         if isinstance(answer.value, dict) and answer.value.keys() <= set(names):
             verdicts = [
-                self._judge_one(replace(answer, value=answer.value[name]), letter)
+                self._judge_part(replace(answer, value=answer.value[name]), letter)
                 for name, letter in zip(names, waiting, strict=True)
                 if name in answer.value
             ]
@@ -171,6 +171,16 @@ class InteractiveWorkChain(WaitingWorkChain):
             f"with an object that has the names {', '.join(names)}."
         )
         return self._refuse(waiting[0], reason)
+
+    def _judge_part(self, answer: Answer, letter: Letter) -> Verdict:
+        """Judge one of several answers; one before it may have been enough."""
+        if self._is_open(letter):
+            return self._judge_one(answer, letter)
+        late = replace(answer, question=letter.id, key=None)
+        return verdict_on_late(self.mailbox.letters(), late)
+
+    def _is_open(self, letter: Letter) -> bool:
+        return letter.id in {other.id for other in self.mailbox.open_letters()}
 
     def _accept(self, letter: Letter, answer: Answer) -> None:
         """Record the answer, and go on if nothing is left to wait for."""
@@ -223,7 +233,7 @@ class InteractiveWorkChain(WaitingWorkChain):
             return
         for letter in self._deadlines.passed(self.mailbox.open_letters()):
             # what was decided for one question may have closed the next
-            if letter.id in {other.id for other in self.mailbox.open_letters()}:
+            if self._is_open(letter):
                 self._pass_deadline(letter)
 
     @cached_property
