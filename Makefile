@@ -1,7 +1,7 @@
 # The front door. What has a branch in it is a script under scripts/.
 .DEFAULT_GOAL := help
 .PHONY: help up down url status logs shell profile walkthrough reset doctor test check \
-	develop lock clean
+	soak develop lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^# == /{print "\n" substr($$0, 6)} /^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,8 @@ test: check ## lint, types and all tests that this machine can run
 	@scripts/test
 check: develop ## lint and types only
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+soak: develop ## play 500 games while everything fails, in a quarter of an hour
+	@.venv/bin/python -m tests.soak $(SOAK)
 develop: ## make .venv, with what tests and lint need
 	@$(or $(PYTHON),python3) scripts/install-locked.py .venv requirements-dev.lock
 lock: ## lock the versions of pyproject.toml; UPGRADE=1 takes the newest

@@ -27,20 +27,35 @@ PATIENCE_SECONDS = 60.0
 
 def pytest_configure(config: pytest.Config) -> None:
     """Point AiiDA to an empty folder before anything imports it."""
-    # Short, and not below pytest's own folder: socket paths end at 107 characters.
-    config.stash[folder] = Path(tempfile.mkdtemp(prefix="hitl-"))
-    if PROFILE is None:
-        os.environ["AIIDA_PATH"] = str(config.stash[folder])
-    # `verdi` and `python` of this environment, for everything that a test starts.
-    os.environ["PATH"] = (
-        f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    )
-    (config.stash[folder] / ".aiida").mkdir()
+    config.stash[folder] = empty_folder()
     # Where a test puts a workflow that the workers of the daemon shall find.
     modules = config.stash[folder] / "modules"
     modules.mkdir()
     sys.path.append(str(modules))
-    paths = [str(modules), str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
+    find_modules_in(modules)
+
+
+def empty_folder() -> Path:
+    """Return a new folder, which is AiiDA's unless a profile is there already.
+
+    To be called before anything imports AiiDA.
+    """
+    # Short, and not below pytest's own folder: socket paths end at 107 characters.
+    folder = Path(tempfile.mkdtemp(prefix="hitl-"))
+    (folder / ".aiida").mkdir()
+    if PROFILE is None:
+        os.environ["AIIDA_PATH"] = str(folder)
+    # `verdi` and `python` of this environment, for everything that is started.
+    os.environ["PATH"] = (
+        f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
+    find_modules_in(REPOSITORY)
+    return folder
+
+
+def find_modules_in(folder: Path) -> None:
+    """Have whatever is started import from a folder, first of all."""
+    paths = [str(folder), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
@@ -97,6 +112,11 @@ def terminal(program: str, *arguments: object) -> pexpect.spawn:
 @pytest.fixture(scope="session")
 def profile() -> str:
     """Return the name of a loaded profile, of SQLite and ZeroMQ unless one is given."""
+    return have_profile()
+
+
+def have_profile() -> str:
+    """Load the profile that is there, or else make one, and return its name."""
     from aiida import load_profile
     from aiida.manage.configuration import reset_config
 

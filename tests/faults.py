@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import psutil
+from aiida.brokers.zeromq import ZeromqBroker
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.manage import get_manager
 
@@ -114,14 +115,29 @@ def possible() -> dict[str, Callable[[], None]]:
     }
 
 
+def _are_connected() -> bool:
+    """Return whether the broker knows all workers; RabbitMQ's connect anew for ever."""
+    broker = get_manager().get_broker()
+    if not isinstance(broker, ZeromqBroker):
+        return True
+    status = broker.probe_service_status()
+    is_of_now = status.get("pid") == broker._get_service_pid()
+    return is_of_now and status.get("task_subscribers", 0) >= len(workers())
+
+
 def wait_for_services() -> None:
-    """Wait until database, broker and a worker are there again."""
+    """Wait until database, broker and workers are there again, and know each other.
+
+    A worker of aiida-core 2.9 that starts while its ZeroMQ broker is away takes the
+    address of the dead one, and nothing reaches it until the daemon is restarted:
+    whoever kills a broker in that second tests nothing else.
+    """
     from aiida_humanintheloop.database import reconnect
 
     def answers() -> bool:
         try:
             reconnect()
-            return bool(services("broker") and workers())
+            return bool(services("broker") and workers()) and _are_connected()
         except Exception:
             return False
 
