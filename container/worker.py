@@ -62,7 +62,7 @@ def bring_back_lost_processes() -> None:
     lost = unfinished.difference(get_process_tasks(get_manager().get_broker()))
     controller = get_manager().get_process_controller()
     for pk in sorted(lost):
-        controller.continue_process(pk, nowait=True, no_reply=True)
+        controller.continue_process(pk, nowait=False, no_reply=True)
     print(
         f"brought back {len(lost)} of {len(unfinished)} unfinished processes",
         flush=True,

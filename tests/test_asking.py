@@ -228,7 +228,7 @@ def test_a_deadline_passes_while_the_daemon_is_down(
 ) -> None:
     """It loses against an answer that was kept before it."""
     question = Question(
-        "Now?", Integer(), 5, within=timedelta(seconds=6), at_deadline="default"
+        "Now?", Integer(), 5, within=timedelta(seconds=15), at_deadline="default"
     )
     node = ask(AskOne, question=question)
     with Conversation(node) as talk:

@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from itertools import product
 
 import pytest
 from aiida.engine import submit
@@ -201,8 +202,8 @@ def test_a_second_task_does_not_run_it_twice(games: list[WorkChainNode]) -> None
     wait_until(lambda: len(workers()) == 2, "there are two workers")
     some = random.sample(games, 5)
     controller = get_manager().get_process_controller()
-    for node in some * 4:
-        controller.continue_process(node.pk, nowait=False, no_reply=True)
+    for node, nowait in product(some, [True, False, False, True]):
+        controller.continue_process(node.pk, nowait=nowait, no_reply=True)
     for node in some:
         guess(node)
     check(some)

@@ -56,11 +56,15 @@ class Custody:
         self._runner = runner
         self._pk: int = saved["_pid"]
         self._relieved = asyncio.Event()
+        self._is_kept = True
         self._run: asyncio.Task[Process | None] | None = None
 
     async def step_until_terminated(self) -> None:
         """Return when the process has ended, or another task is kept in its place."""
-        before, self._here[self._pk] = self._here.get(self._pk), self
+        before = self._here.get(self._pk)
+        if before is not None and not self._is_kept:
+            return  # what keeps the process must not be let go for this
+        self._here[self._pk] = self
         if before is not None and before._run is not None:
             self._run = before._run
             before._relieved.set()
@@ -75,6 +79,16 @@ class Custody:
                 del self._here[self._pk]
         if self._run.done():
             await self._run  # where it could not be loaded, the launcher shall know
+
+    @property
+    def pid(self) -> int:
+        """Return the PK of the process.
+
+        The launcher asks for it where whoever made the task does not wait for its end
+        (`nowait`): then it acknowledges the task at once.
+        """
+        self._is_kept = False
+        return self._pk
 
     def future(self) -> Any:
         """Return what the launcher replies with."""
