@@ -9,7 +9,7 @@ import pytest
 
 from tests.container.conftest import REPOSITORY, docker, wait_until
 
-pytestmark = pytest.mark.timeout(900)  # each is a suite, in which each test has 300 s
+pytestmark = pytest.mark.timeout(1800)  # each is a suite, in which each test has 300 s
 PYTEST = (
     *("pytest", "tests", "--ignore", "tests/container", "--ignore", "tests/scripts"),
     *("--ignore", "tests/tutorial", "-p", "no:cacheprovider"),
