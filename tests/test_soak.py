@@ -64,6 +64,10 @@ def soak() -> Iterator[Callable[..., Process]]:
 
 
 @pytest.mark.restarts_daemon
+@pytest.mark.skipif(
+    PROFILE is not None,
+    reason="with PostgreSQL and RabbitMQ it does not end in time yet, see issue 4",
+)
 @pytest.mark.usefixtures("services_afterwards")
 @pytest.mark.filterwarnings(
     # aio_pika, of a connection to a RabbitMQ that was killed
