@@ -36,7 +36,7 @@ test: check ## lint, types and all tests that this machine can run
 	@scripts/test
 check: develop ## lint and types only
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
-soak: develop ## play 500 games while everything fails, in a quarter of an hour
+soak: develop ## play 500 games while everything fails, in 20 minutes at most
 	@.venv/bin/python -m tests.soak $(SOAK)
 develop: ## make .venv, with what tests and lint need
 	@$(or $(PYTHON),python3) scripts/install-locked.py .venv requirements-dev.lock

@@ -73,13 +73,35 @@ def stop_daemon_for_a_while() -> None:
     verdi("daemon", "start")
 
 
+def _all_workers_listen() -> bool:
+    """Return whether the ZeroMQ broker knows all workers that run.
+
+    A worker of aiida-core 2.9 that is about to start when the broker dies takes the
+    address of the dead one. Nothing reaches it until somebody restarts the daemon, and
+    as it never has a process, no code of ours runs in it that could notice.
+    """
+    broker = get_manager().get_broker()
+    if not isinstance(broker, ZeromqBroker):
+        return True  # RabbitMQ keeps its address
+    if not broker._service_status_file.exists():
+        return False
+    status, here = broker.probe_service_status(), workers()
+    # The broker writes it every five seconds, and another one may have before.
+    is_of_now = status.get("timestamp", 0) > max(
+        (each.create_time() for each in [*here, *services("broker")]), default=0
+    )
+    return bool(here) and is_of_now and status["task_subscribers"] >= len(here)
+
+
 def kill_broker() -> None:
     """Whoever supervises it starts it again."""
+    wait_until(_all_workers_listen, "the broker knows all workers")
     kill(*services("broker"))
 
 
 def restart_broker() -> None:
     """End it in good order; whoever supervises it starts it again."""
+    wait_until(_all_workers_listen, "the broker knows all workers")
     kill(*services("broker"), by=signal.SIGTERM)
 
 
@@ -115,29 +137,14 @@ def possible() -> dict[str, Callable[[], None]]:
     }
 
 
-def _are_connected() -> bool:
-    """Return whether the broker knows all workers; RabbitMQ's connect anew for ever."""
-    broker = get_manager().get_broker()
-    if not isinstance(broker, ZeromqBroker):
-        return True
-    status = broker.probe_service_status()
-    is_of_now = status.get("pid") == broker._get_service_pid()
-    return is_of_now and status.get("task_subscribers", 0) >= len(workers())
-
-
 def wait_for_services() -> None:
-    """Wait until database, broker and workers are there again, and know each other.
-
-    A worker of aiida-core 2.9 that starts while its ZeroMQ broker is away takes the
-    address of the dead one, and nothing reaches it until the daemon is restarted:
-    whoever kills a broker in that second tests nothing else.
-    """
+    """Wait until database, broker and a worker are there again."""
     from aiida_humanintheloop.database import reconnect
 
     def answers() -> bool:
         try:
             reconnect()
-            return bool(services("broker") and workers()) and _are_connected()
+            return bool(services("broker") and workers())
         except Exception:
             return False
 

@@ -27,7 +27,7 @@ INTERRUPTED = 130
 @click.command(help=__doc__)
 @click.option("--games", default=500, show_default=True, help="How many are played.")
 @click.option("--players", default=20, show_default=True, help="How many play them.")
-@click.option("--minutes", default=15.0, show_default=True, help="At most so long.")
+@click.option("--minutes", default=20.0, show_default=True, help="At most so long.")
 @click.option("--faults", default=100, show_default=True, help="At most so many.")
 @click.option("--seed", type=int, help="Of faults and guesses; by default a new one.")
 @click.option("--keep", is_flag=True, help="Keep the folder, with notes and logs.")

@@ -32,7 +32,7 @@ GUESSES = 100  # a game ends before: each guess leaves at least one number less
 SHARED = 10  # one game of so many has two players
 # Between faults, on average: the more games, the longer a worker takes them up.
 SECONDS, SECONDS_PER_GAME = 3.0, 0.02
-FAULTS_UNTIL = 0.6  # of the time; the rest is for what was held up
+FAULTS_UNTIL = 0.5  # of the time; the rest is for what was held up
 LINE_SECONDS = 10.0
 GRACE_SECONDS = 60.0
 # A second task of a process that another worker has is dropped when that has ended, by
