@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+import logging
+import socket
 import threading
 from types import TracebackType
 from typing import Any
@@ -26,9 +28,13 @@ POLL_SECONDS = 3.0
 # and a ZeroMQ broker that was started anew is only found by connecting anew.
 REPLY_SECONDS = 2.0
 
-# TimeoutError has several names before Python 3.11.
+# Both log a lost connection with a traceback where a person reads and types. We say it
+# in our words, or connect anew and say nothing.
+_OF_RABBITMQ = ("aio_pika", "aiormq")
+
+# TimeoutError has several names before Python 3.11; an unknown host is an OSError.
 _NO_REPLY = (
-    ConnectionError,
+    OSError,
     TimeoutError,
     concurrent.futures.TimeoutError,
     kiwipy.TimeoutError,
@@ -101,8 +107,12 @@ class Connection:
         As `verdi process repair` does, but at any time: of two tasks of an interactive
         process one is kept, see `custody`.
         """
-        controller = RemoteProcessThreadController(self._communicator())
-        controller.continue_process(pk, nowait=False, no_reply=True)
+        try:
+            controller = RemoteProcessThreadController(self._communicator())
+            controller.continue_process(pk, nowait=False, no_reply=True)
+        except _NO_REPLY as error:
+            self.close()
+            raise Unreachable(str(error)) from error
 
     def listen(self) -> None:
         """Have every broadcast of the sender end `wait`, if the daemon runs."""
@@ -156,8 +166,25 @@ class Connection:
             profile = get_manager().get_profile()
             if profile is None or profile.process_control_backend is None:
                 raise Unreachable("The profile has no broker, so nothing can be asked.")
+            _knock(profile.process_control_config)
+            for name in _OF_RABBITMQ:
+                logging.getLogger(name).setLevel(logging.CRITICAL)
             self._broker = BrokerFactory(profile.process_control_backend)(profile)
         return self._broker.get_communicator()
 
     def _ring(self, *_: Any, **__: Any) -> None:
         self._news.set()
+
+
+def _knock(server: dict[str, Any]) -> None:
+    """Look whether a RabbitMQ server is there at all.
+
+    A connection of kiwipy that comes to nothing leaves a thread behind, and what it
+    is made of logs on the person's terminal, then and when it is collected.
+
+    :param server: `process_control_config` of a profile; ZeroMQ's has no host.
+    :raises OSError: if nobody listens there.
+    """
+    if "broker_host" in server:
+        address = server["broker_host"], int(server["broker_port"])
+        socket.create_connection(address, timeout=REPLY_SECONDS).close()

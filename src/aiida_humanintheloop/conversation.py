@@ -180,16 +180,19 @@ class Conversation:
         the process up, one after the other. One that is not there by then may have lost
         its task with the broker's memory: it gets a new one.
         """
-        begin, lost = time.monotonic(), False
+        begin = time.monotonic()
+        missing = brought_back = False
         while daemon_runs() and time.monotonic() < begin + _GIVE_UP_SECONDS:
+            late = time.monotonic() > begin + _LOST_SECONDS
             try:
+                if missing and late and not brought_back:
+                    self._connection.bring_back(self.pk)
+                    brought_back = True
                 reply = self._connection.send(self.pk, message)
                 if reply:
                     return Verdict.from_json(reply)
             except NotLoaded:
-                if not lost and time.monotonic() > begin + _LOST_SECONDS:
-                    self._connection.bring_back(self.pk)
-                    lost = True
+                missing = True
             except Unreachable:
                 pass  # and the next try connects anew
             time.sleep(_RETRY_SECONDS)
@@ -219,7 +222,7 @@ class Conversation:
             return Verdict(
                 "refused",
                 f"An answer by {first.by or 'somebody'} is kept already, to be taken "
-                "when the daemon is started.",
+                "when a worker takes the workflow up again.",
                 letter.id,
             )
         self.mailbox.keep(answer)
