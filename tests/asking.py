@@ -7,7 +7,7 @@ import signal
 
 from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, WorkChain, while_
-from aiida.orm import Dict, Int, Str
+from aiida.orm import Bool, Dict, Int, QueryBuilder, Str, WorkChainNode
 from aiida.plugins import CalculationFactory
 
 from aiida_humanintheloop import InteractiveWorkChain, Question
@@ -166,3 +166,24 @@ class Parent(WorkChain):
     def check(self):
         """End as the child did."""
         return self.ctx.child.exit_code
+
+
+class AskAfterAFailure(AskOne):
+    """Ask, after a query that fails: the engine closes its session then."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take whether the step goes on nevertheless."""
+        super().define(spec)
+        spec.input("is_caught", valid_type=Bool)
+        spec.outline(cls.stumble, cls.put, cls.after)
+
+    def stumble(self):
+        """Ask the database for what is no integer of its own."""
+        self.before()
+        is_caught = self.inputs.is_caught.value
+        try:
+            QueryBuilder().append(WorkChainNode, filters={"id": 2**70}).all()
+        except Exception:
+            if not is_caught:
+                raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 from aiida.brokers.zeromq import ZeromqBroker
@@ -49,7 +50,8 @@ def kill(*processes: psutil.Process, by: int = signal.SIGKILL) -> None:
     """End processes, and wait until they are gone."""
     assert processes, "there is nothing to kill"
     for process in processes:
-        process.send_signal(by)
+        with suppress(psutil.NoSuchProcess):  # it ended with the one before
+            process.send_signal(by)
     _, alive = psutil.wait_procs(processes, timeout=30)
     assert not alive
 

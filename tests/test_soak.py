@@ -64,16 +64,7 @@ def soak() -> Iterator[Callable[..., Process]]:
 
 
 @pytest.mark.restarts_daemon
-@pytest.mark.skipif(
-    PROFILE is not None,
-    reason="with PostgreSQL and RabbitMQ it does not end in time yet, see issue 4",
-)
 @pytest.mark.usefixtures("services_afterwards")
-@pytest.mark.filterwarnings(
-    # aio_pika, of a connection to a RabbitMQ that was killed
-    "ignore:Exception ignored in. <function Connection.__del__"
-    ":pytest.PytestUnraisableExceptionWarning"
-)
 def test_nothing_is_lost_in_a_bad_minute(soak: Callable[..., Process]) -> None:
     """All games end well, with what the players gave, each answer once."""
     process = soak(*SHORT, "--seed", str(random.randrange(10**6)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import time
 from collections.abc import Iterator
 from itertools import product
@@ -16,12 +17,12 @@ from aiida.engine.processes.control import (
     play_processes,
 )
 from aiida.manage import get_config_option, get_manager
-from aiida.orm import Dict, InstalledCode, Int, WorkChainNode, load_node
+from aiida.orm import Bool, Dict, InstalledCode, Int, WorkChainNode, load_node
 from aiida.plugins import CalculationFactory
 
 from aiida_humanintheloop import HumanLoopWorkChain, Question
 from aiida_humanintheloop.inbox import answer, history, open_questions
-from tests.asking import Parent
+from tests.asking import AskAfterAFailure, Parent
 from tests.conftest import (
     have_daemon,
     kill_unfinished,
@@ -39,14 +40,7 @@ from tests.faults import (
     workers,
 )
 
-pytestmark = [
-    pytest.mark.restarts_daemon,
-    # aio_pika, of a connection to a RabbitMQ that was killed
-    pytest.mark.filterwarnings(
-        "ignore:Exception ignored in. <function Connection.__del__"
-        ":pytest.PytestUnraisableExceptionWarning"
-    ),
-]
+pytestmark = pytest.mark.restarts_daemon
 SLOTS = 5
 GAMES = int(os.environ.get("WAITING_GAMES", "50"))
 
@@ -169,6 +163,21 @@ def test_an_answer_at_any_moment_after(fault: str, games: list[WorkChainNode]) -
     check(some)
 
 
+@pytest.mark.parametrize("fault", ["the broker is killed", "the database is killed"])
+def test_a_person_reads_nothing_of(fault: str, games: list[WorkChainNode]) -> None:
+    """What serves the profile may come and go: one line says what became of it."""
+    if fault not in possible():
+        pytest.skip("SQLite has no server that could die")
+    (node,) = random.sample(games, 1)
+    FAULTS[fault]()
+    command = ["aiida-hitl", "answer", str(node.pk), str(a_wrong_guess(node))]
+    done = subprocess.run(command, text=True, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) in ((0, ""), (3, "")), done
+    assert done.stdout.count("\n") == 1
+    assert done.stdout.startswith(f"{node.pk}: ")
+    check(games)
+
+
 def test_the_engine_controls_each_of_them(
     games: list[WorkChainNode], code: InstalledCode
 ) -> None:
@@ -241,6 +250,25 @@ def children(nodes: list[WorkChainNode]) -> list[WorkChainNode]:
     """Return the workflows that ask on behalf of these."""
     roots = {node.pk for node in nodes}
     return [load_node(x.pk) for x in open_questions() if x.root[0] in roots]
+
+
+@pytest.mark.parametrize("is_caught", [True, False])
+def test_a_query_that_fails_cuts_nobody_off(
+    is_caught: bool, games: list[WorkChainNode]
+) -> None:
+    """Neither who made it, nor who waits in the same worker."""
+    question = Dict(Question("Well?").to_record())
+    node = submit(AskAfterAFailure, question=question, is_caught=Bool(is_caught))
+    if is_caught:
+        wait_until(lambda: all_ask([node]), "it asks")
+        assert answer(node, "yes").accepted
+    wait_until(lambda: refresh() or node.is_terminated, "it ends")
+    assert node.is_finished_ok == is_caught
+    assert is_caught or "integer" in node.exception.lower()
+    assert node.base.extras.get("ran_before") == 1
+    for other in games:
+        guess(other)
+    check(games)
 
 
 def test_a_long_game_ends_well(games: list[WorkChainNode]) -> None:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import kiwipy
 from aiida.engine import Process
 from aiida.engine.runners import Runner
 from aiida.manage import get_config, get_manager
@@ -23,11 +24,11 @@ from aiida.orm import load_node
 from plumpy.persistence import Bundle
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import database
+from . import database, lifeline
 from .database import DatabaseLost
 from .slots import Slots
 
-__all__ = ["Custody"]
+__all__ = ["Custody", "has_owner"]
 
 _LOOK_AGAIN_SECONDS = 0.5
 
@@ -39,9 +40,13 @@ class Custody:
     it, that is waited for: then this task is the heir, and takes the process up when
     the other worker dies. A second task in the same worker takes the place of the
     first, which is let go: if it was delivered again, the first is void.
+
+    :ivar pk: of the process.
     """
 
     _here: ClassVar[dict[int, Custody]] = {}
+    #: How often a process of this worker was loaded again.
+    reloads: ClassVar[int] = 0
 
     def __init__(
         self, saved: Bundle, load: Callable[[Bundle], Process], runner: Runner
@@ -54,17 +59,25 @@ class Custody:
         self._saved = saved
         self._load = load
         self._runner = runner
-        self._pk: int = saved["_pid"]
+        self.pk: int = saved["_pid"]
         self._relieved = asyncio.Event()
         self._is_kept = True
         self._run: asyncio.Task[Process | None] | None = None
+        self._process: Any = None
+        self._steps: asyncio.Task[None] | None = None
+        self._is_reloading = False
+
+    @classmethod
+    def here(cls) -> list[Custody]:
+        """Return what this worker has, or is the heir of."""
+        return list(cls._here.values())
 
     async def step_until_terminated(self) -> None:
         """Return when the process has ended, or another task is kept in its place."""
-        before = self._here.get(self._pk)
+        before = self._here.get(self.pk)
         if before is not None and not self._is_kept:
             return  # what keeps the process must not be let go for this
-        self._here[self._pk] = self
+        self._here[self.pk] = self
         if before is not None and before._run is not None:
             self._run = before._run
             before._relieved.set()
@@ -75,8 +88,8 @@ class Custody:
             await asyncio.wait({self._run, relief}, return_when="FIRST_COMPLETED")
         finally:
             relief.cancel()
-            if self._here.get(self._pk) is self:
-                del self._here[self._pk]
+            if self._here.get(self.pk) is self:
+                del self._here[self.pk]
         if self._run.done():
             await self._run  # where it could not be loaded, the launcher shall know
 
@@ -88,7 +101,7 @@ class Custody:
         (`nowait`): then it acknowledges the task at once.
         """
         self._is_kept = False
-        return self._pk
+        return self.pk
 
     def future(self) -> Any:
         """Return what the launcher replies with."""
@@ -106,41 +119,92 @@ class Custody:
         """
         saved: Bundle | None = self._saved
         slots = Slots.of(self._runner)
-        while not _take(self._pk):
+        while not _take(self.pk):
             saved = None
-            slots.give_back(self._pk)
+            slots.give_back(self.pk)
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         try:
             if saved is None:
-                slots.take_back(self._pk)
+                slots.take_back(self.pk)
             while True:
-                process = None
                 try:
                     saved = saved or self._last_checkpoint()
                     if saved is None:
                         return None
-                    process, saved = self._load(saved), None
-                    await process.step_until_terminated()
-                    return process
+                    return await self._run_from(saved)
                 except (DatabaseLost, SQLAlchemyError) as error:
                     if not database.is_lost(error):
                         raise
-                    saved = None
-                finally:
-                    # Also where the worker ends: what is cancelled judges no more.
-                    if process is not None:
-                        process.close()
+                except asyncio.CancelledError:
+                    if not self._is_reloading:
+                        raise  # the worker ends
+                saved, self._is_reloading = None, False
+                Custody.reloads += 1
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                 await database.returns()
         finally:
-            _release(self._pk)
+            _release(self.pk)
+
+    async def _run_from(self, saved: Bundle) -> Process:
+        """Load the process and run it to its end.
+
+        :raises DatabaseLost: if it has to be loaded again.
+        :raises asyncio.CancelledError: by `reload`, and where the worker ends.
+        """
+        try:
+            process = self._load(saved)
+        except kiwipy.DuplicateSubscriberIdentifier:
+            # When it was closed last, RabbitMQ was away, and this worker's connection
+            # has held its name ever since.
+            lifeline.end_worker(f"it cannot listen to {self.pk} any more")
+            await asyncio.Event().wait()
+            raise
+        self._process = process
+        try:
+            self._process.is_in_custody = True
+            if self._process.is_cut_off:
+                raise DatabaseLost
+            self._steps = asyncio.ensure_future(process.step_until_terminated())
+            await self._steps
+            return process
+        finally:
+            # Also where the worker ends: what is cancelled judges no more.
+            self._process = None
+            process.close()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the process is loaded, and cannot go on as it is."""
+        process = self._process
+        return process is not None and (process.is_stale or process.is_cut_off)
+
+    def look_again(self) -> None:
+        """Have the process look whether something happened that it does not know."""
+        if self._process is not None:
+            self._process.look_again()
+
+    def reload(self) -> None:
+        """Have the process go on from its last checkpoint, wherever it is now."""
+        if self._process is not None and self._steps is not None:
+            self._is_reloading = True
+            self._steps.cancel()
 
     def _last_checkpoint(self) -> Bundle | None:
         """Return where to go on; None where the process has ended."""
         assert self._runner.persister is not None
-        if load_node(self._pk).is_terminated:
+        if load_node(self.pk).is_terminated:
             return None
-        return self._runner.persister.load_checkpoint(self._pk)
+        return self._runner.persister.load_checkpoint(self.pk)
+
+
+def has_owner(pk: int) -> bool:
+    """Return whether a worker of the daemon on this machine has the process."""
+    if pk in Custody._here:
+        return True
+    if not _take(pk):
+        return True
+    _release(pk)
+    return False
 
 
 def _take(pk: int) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from aiida.manage import get_manager
-from sqlalchemy import text
+from aiida.orm import Entity
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import (
     DBAPIError,
     OperationalError,
@@ -21,6 +23,8 @@ from .exceptions import Unreachable
 
 __all__ = [
     "DatabaseLost",
+    "attach",
+    "is_detached",
     "is_lost",
     "look_anew",
     "lost_not_failed",
@@ -31,6 +35,11 @@ __all__ = [
 
 _LOOK_AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 15.0
+# How psycopg names that the server is away, goes away, or has only just come.
+_AWAY = re.compile(
+    r"psycopg\.(OperationalError"
+    r"|errors\.(AdminShutdown|CrashShutdown|CannotConnectNow))\b"
+)
 
 
 class DatabaseLost(BaseException):
@@ -89,13 +98,27 @@ def lost_not_failed() -> Iterator[None]:
 def is_lost(error: BaseException) -> bool:
     """Return whether an error says that the server of the database is away."""
     if isinstance(error, PendingRollbackError):
-        # Some other process of this worker noticed it first. The same class with
-        # another code tells of a mistake in an earlier write.
-        return error.code == "8s2b"
+        # Some other process of this worker noticed it first, while it read or while it
+        # wrote. What it wrote may as well have been a mistake.
+        return error.code == "8s2b" or bool(_AWAY.search(str(error)))
     if not isinstance(error, DBAPIError):
         return isinstance(error, DatabaseLost)
     no_connection = error.statement is None and isinstance(error, OperationalError)
     return error.connection_invalidated or no_connection
+
+
+def is_detached(entity: Entity[Any, Any]) -> bool:
+    """Return whether a stored node, or the like, can no longer be read or written.
+
+    A query of aiida-core 2.9 that fails, for whatever reason, closes the session, and
+    so takes the database from everything that was loaded in this worker.
+    """
+    return bool(inspect(entity.backend_entity.bare_model).detached)
+
+
+def attach(entity: Entity[Any, Any]) -> None:
+    """Have a stored node that was detached be read and written again."""
+    _storage().get_session().add(entity.backend_entity.bare_model)
 
 
 def reconnect() -> None:

@@ -319,21 +319,25 @@ class InteractiveWorkChain(WaitingWorkChain):
         """Return the verdict; nothing where it was lost, to be sent again."""
         try:
             reconnect()
-            if self._closed or (self.mailbox.open_letters() and not self.paused):
-                return ""  # it is being loaded anew, or not yet where it asks
+            if self._closed or self.is_stale:
+                return ""  # it is being loaded anew
+            if self.mailbox.open_letters() and not self.paused:
+                return ""  # it is not yet where it asks
             answer = Answer.from_json(text)
             kept = self.mailbox.kept()
             if kept is not None and kept.key not in (None, answer.key):
                 self._judge(kept)  # it came first
             return self._judge(answer).to_json()
-        except (DatabaseLost, SQLAlchemyError):
-            self.logger.warning("an answer could not be judged: no database")
+        except (DatabaseLost, SQLAlchemyError) as error:
+            self.logger.warning("an answer waits to be judged: %s", type(error))
             return ""
 
     def _receive_play(self) -> bool | str:
         """Play; `verdi process play` prints a reply that is not True or False."""
         try:
             reconnect()
+            if self.is_stale:
+                return "the database was away: try again"
             verdict = None if self._closed else self._play()
         except (DatabaseLost, SQLAlchemyError):
             return "the database is away: try again"
@@ -342,6 +346,11 @@ class InteractiveWorkChain(WaitingWorkChain):
     def init(self) -> None:
         """Take up what happened while no worker had this process loaded."""
         super().init()
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Take a kept answer, unless the process is busy."""
+        super().look_again()
         if self.paused:
             self.loop.call_soon(self._guarded, self._catch_up)
 

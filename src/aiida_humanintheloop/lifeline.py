@@ -3,24 +3,25 @@
 A ZeroMQ broker that was killed is started anew by the daemon, at another address and
 without knowledge of any worker. The workers of aiida-core 2.9 do not notice: no task
 and no message reaches them any more, until somebody restarts the daemon. RabbitMQ needs
-none of this: its client connects again by itself.
+none of this: its client connects again by itself. But a process that is closed while it
+is away cannot be reached again in the same worker, see `custody`.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from typing import Any
 from weakref import WeakSet
 
 from aiida.brokers.zeromq import ZeromqBroker
+from aiida.common.log import AIIDA_LOGGER
 from aiida.engine.runners import Runner
 from aiida.manage import get_manager
 
-__all__ = ["hold"]
+__all__ = ["end_worker", "hold"]
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = AIIDA_LOGGER.getChild("humanintheloop.lifeline")
 _LOOK_AGAIN_SECONDS = 0.5
 # An orderly end writes nothing that matters, and may wait for what is gone.
 _END_SECONDS = 10
@@ -42,6 +43,11 @@ def _look(runner: Runner, broker: Any) -> None:
     if now in (None, then):
         runner.loop.call_later(_LOOK_AGAIN_SECONDS, _look, runner, broker)
         return
-    _LOGGER.warning("the broker was started anew: this worker ends, for one to follow")
+    end_worker("its broker was started anew")
+
+
+def end_worker(reason: str) -> None:
+    """End this worker; the daemon starts another, and all tasks go to that."""
+    _LOGGER.warning("this worker ends, for one to follow: %s", reason)
     signal.alarm(_END_SECONDS)  # ends the worker by force
     os.kill(os.getpid(), signal.SIGTERM)

@@ -18,6 +18,7 @@ from .database import one_commit
 from .question import Answer, Question
 
 __all__ = [
+    "NOTE",
     "Letter",
     "Mailbox",
     "OwnMailbox",

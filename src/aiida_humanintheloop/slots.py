@@ -8,7 +8,6 @@ more slots instead: one for each process that stands still. See docs/waiting.md.
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from itertools import chain
@@ -18,6 +17,7 @@ from weakref import WeakKeyDictionary
 from aiida.brokers.rabbitmq import RabbitmqBroker
 from aiida.brokers.rabbitmq.utils import get_launch_queue_name
 from aiida.brokers.zeromq import ZeromqBroker
+from aiida.common.log import AIIDA_LOGGER
 from aiida.engine.processes.launcher import ProcessLauncher
 from aiida.engine.runners import Runner
 from aiida.manage import get_config_option, get_manager
@@ -30,7 +30,7 @@ __all__ = ["Slots"]
 _TOGETHER_SECONDS = 0.02
 _TRY_AGAIN_SECONDS = 5.0
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = AIIDA_LOGGER.getChild("humanintheloop.slots")
 
 
 class Slots:

@@ -7,7 +7,7 @@ goes away. See docs/waiting.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any
@@ -15,13 +15,21 @@ from typing import Any
 import kiwipy
 from aiida.engine import WorkChain
 from aiida.engine.runners import Runner
+from aiida.orm import Node
 from plumpy.persistence import LoadSaveContext
 from plumpy.process_states import State
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import lifeline
+from . import lifeline, recovery
 from .custody import Custody
-from .database import DatabaseLost, lost_not_failed, one_commit
+from .database import (
+    DatabaseLost,
+    attach,
+    is_detached,
+    lost_not_failed,
+    one_commit,
+)
+from .exceptions import Unreachable
 from .slots import Slots
 
 __all__ = ["WaitingWorkChain"]
@@ -34,9 +42,22 @@ def _wake() -> None:
     """Do nothing: that it is called is enough."""
 
 
+def _nodes_in(values: Iterable[Any]) -> Iterator[Node]:
+    """Yield the nodes among values, at any depth."""
+    for value in values:
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from _nodes_in(value.values())
+        elif isinstance(value, (list, tuple)):
+            yield from _nodes_in(value)
+
+
 class WaitingWorkChain(WorkChain):
     """What `InteractiveWorkChain` is to the engine: a work chain that waits well."""
 
+    #: Whether it is loaded again where it cannot go on, see `custody`.
+    is_in_custody = False
     # Whether something was done in memory that did not reach the database.
     _is_ahead = False
 
@@ -50,6 +71,7 @@ class WaitingWorkChain(WorkChain):
         if runner is None or not runner.is_daemon_runner:
             return load(saved_state)
         lifeline.hold(runner)
+        recovery.watch(runner)
         return Custody(saved_state, load, runner)
 
     def init(self) -> None:
@@ -57,6 +79,9 @@ class WaitingWorkChain(WorkChain):
         super().init()
         if self.paused:
             self._give_slot_back()
+
+    def look_again(self) -> None:
+        """Take up what happened meanwhile, as far as no message told of it."""
 
     # region the slot
 
@@ -103,6 +128,19 @@ class WaitingWorkChain(WorkChain):
         self._reply_at_once()
         return super().message_receive(_comm, msg)
 
+    def _schedule_rpc(
+        self, callback: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Do what a message says; who sent it is told where the database is away."""
+
+        def tell() -> Any:
+            try:
+                return callback(*args, **kwargs)
+            except DatabaseLost as lost:
+                raise Unreachable("The database is away: try again.") from lost
+
+        return super()._schedule_rpc(tell)
+
     def _reply_at_once(self) -> None:
         """Wake the loop when the reply is there.
 
@@ -115,33 +153,55 @@ class WaitingWorkChain(WorkChain):
     # endregion
     # region what is written
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether this process is in a worker that has to load it again to go on."""
+        return self.is_in_custody and (self._is_ahead or is_detached(self.node))
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether a node that this process has cannot be read any more."""
+        return any(map(is_detached, _nodes_in([self.node, self._raw_inputs, self.ctx])))
+
     @contextmanager
     def _one_commit(self) -> Iterator[None]:
         """Write to the database together what belongs together, see `one_commit`."""
         try:
+            if self.is_stale:
+                raise DatabaseLost
             with one_commit():
                 yield
         except DatabaseLost as lost:
             self._is_ahead = True
-            if not self.runner.is_daemon_runner and lost.__cause__ is not None:
+            if not self.is_in_custody and lost.__cause__ is not None:
                 raise lost.__cause__ from None  # nobody would load it again
             raise
 
     @contextmanager
     def _lost_not_failed(self) -> Iterator[None]:
         """Have a database that goes away not fail the process, where it is reloaded."""
-        if not self.runner.is_daemon_runner:
+        if not self.is_in_custody:
             yield
             return
+        if self.is_stale:
+            raise DatabaseLost
         with lost_not_failed():
             yield
 
     def _do_step(self) -> Any:
-        """Run the next step, unless it follows from what the database does not know."""
-        if self._is_ahead and self.runner.is_daemon_runner:
+        """Run the next step, unless it follows from what the database does not know.
+
+        A query that fails in a step detaches the nodes of all processes of this worker.
+        """
+        if self.is_in_custody and self.is_cut_off:
             raise DatabaseLost
         with self._lost_not_failed():
-            return super()._do_step()
+            try:
+                return super()._do_step()
+            finally:
+                if is_detached(self.node):
+                    # How the step ended shall not be lost, or it would run again.
+                    attach(self.node)
 
     def _do_pause(self, state_msg: Any, next_state: State | None = None) -> bool:
         """Write the pause and the state before it together, and give the slot back.

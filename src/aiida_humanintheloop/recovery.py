@@ -1,0 +1,132 @@
+"""What a worker does by itself for workflows that would stand still for ever.
+
+Two things of aiida-core 2.9 are lost when the database goes away for a moment. What was
+loaded is cut off from it, and every process of the worker would fail or stand still:
+such a process is loaded again. And a task that is delivered meanwhile is acknowledged
+as failed before any code of ours is asked: a process that no worker has gets a new one.
+
+An answer may be kept by a client in the very moment in which the process is loaded, and
+looks for one in vain: the worker looks now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from weakref import WeakSet
+
+from aiida.common.log import AIIDA_LOGGER
+from aiida.engine.runners import Runner
+from aiida.orm import QueryBuilder, WorkChainNode, load_node
+from plumpy.process_comms import MessageBuilder
+from sqlalchemy.exc import SQLAlchemyError
+
+from . import database
+from .connection import Connection
+from .custody import Custody, has_owner
+from .database import DatabaseLost
+from .exceptions import NotLoaded, Unreachable
+from .mailbox import NOTE
+
+__all__ = ["watch"]
+
+_LOGGER = AIIDA_LOGGER.getChild("humanintheloop.recovery")
+_LOOK_AGAIN_SECONDS = 0.5
+# Until then the tasks that are there have been delivered, as far as there are slots.
+_QUIET_SECONDS = 5.0
+_ACTIVE = {"attributes.process_state": {"in": ["created", "running", "waiting"]}}
+
+_watched: WeakSet[Runner] = WeakSet()
+
+
+def watch(runner: Runner) -> None:
+    """Have a worker recover by itself from a database that goes away and returns."""
+    if runner not in _watched:
+        _watched.add(runner)
+        runner.loop.create_task(_watch())
+
+
+async def _watch() -> None:
+    """Look after the processes of this worker for as long as it lives."""
+    clock = asyncio.get_running_loop().time
+    reloads, roll_call, look = Custody.reloads, float("inf"), clock()
+    while True:
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        try:
+            for each in Custody.here():
+                if each.is_stale:
+                    each.reload()
+            if Custody.reloads != reloads:
+                reloads, roll_call = Custody.reloads, clock() + _QUIET_SECONDS
+            if clock() >= roll_call:
+                roll_call = clock() + _QUIET_SECONDS
+                await _bring_back(_unfinished())
+                roll_call = float("inf")
+            elif clock() >= look:
+                look = clock() + _QUIET_SECONDS
+                await _deliver_kept_answers()
+        except (DatabaseLost, SQLAlchemyError, Unreachable):
+            await database.returns()
+        except Exception:
+            # Whatever a broker says of its end: who looks after all must not end.
+            _LOGGER.exception("could not look after the workflows of this worker")
+            await asyncio.sleep(_QUIET_SECONDS)
+
+
+async def _deliver_kept_answers() -> None:
+    """Have each process look that has an answer by our client and does not know it."""
+    query = QueryBuilder().append(
+        WorkChainNode,
+        filters={**_ACTIVE, f"extras.{NOTE}": {"of_type": "object"}},
+        project="id",
+    )
+    kept = set(query.all(flat=True))
+    for each in Custody.here():
+        if each.pk in kept:
+            each.look_again()
+    await _bring_back(sorted(kept))
+
+
+def _unfinished() -> list[int]:
+    """Return the PKs of all workflows of our kind that have not ended."""
+    from .waiting import WaitingWorkChain
+
+    query = QueryBuilder().append(
+        WorkChainNode, filters=_ACTIVE, project=["id", "process_type"]
+    )
+    found = []
+    ours: dict[str, bool] = {}
+    for pk, kind in query.all():
+        if kind not in ours:
+            try:
+                ours[kind] = issubclass(load_node(pk).process_class, WaitingWorkChain)
+            except ValueError:
+                ours[kind] = False  # its plugin is not installed
+        if ours[kind]:
+            found.append(pk)
+    return found
+
+
+async def _bring_back(pks: list[int]) -> None:
+    """Make a task for each of these processes that nobody has, here or elsewhere."""
+    pks = [pk for pk in pks if not has_owner(pk)]
+    if not pks:
+        return
+    connection = Connection()
+    loop = asyncio.get_running_loop()
+
+    def make_tasks() -> list[int]:
+        made = []
+        try:
+            for pk in pks:
+                try:
+                    connection.send(pk, MessageBuilder.status())
+                except NotLoaded:
+                    connection.bring_back(pk)
+                    made.append(pk)
+        finally:
+            connection.close()
+        return made
+
+    made = await loop.run_in_executor(None, make_tasks)
+    if made:
+        _LOGGER.warning("brought back, their tasks were lost: %s", made)

@@ -1,0 +1,58 @@
+"""What a worker looks after by itself, where no message tells it to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from aiida.engine import submit
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
+from aiida.orm import Bool, Dict, WorkChainNode
+
+from aiida_humanintheloop import HumanLoopWorkChain, Question
+from aiida_humanintheloop.inbox import history
+from aiida_humanintheloop.mailbox import Mailbox, timestamp
+from aiida_humanintheloop.question import Answer
+from tests.asking import AskAfterAFailure
+from tests.conftest import kill_unfinished, paused, refresh, target_of, wait_until
+
+
+@pytest.fixture
+def without_task(daemon: None) -> Iterator[WorkChainNode]:
+    """Return a game that was submitted, and whose task no broker has."""
+    runner = get_manager().get_runner()
+    process = instantiate_process(runner, HumanLoopWorkChain)
+    runner.persister.save_checkpoint(process)
+    process.close()
+    yield process.node
+    kill_unfinished([process.node])
+
+
+def test_an_answer_is_taken_that_was_kept_a_moment_too_late(
+    submit_game: Callable[..., WorkChainNode],
+) -> None:
+    """The process looked for one when it was loaded; what a person left is not sent."""
+    games = [submit_game(), submit_game()]
+    for game in games:
+        wait_until(lambda game=game: paused(game), f"{game.pk} asks")
+    by_hand, by_client = games
+    by_hand.base.extras.set("answer", 50)  # and may think again before playing
+    guess = target_of(by_client) % 100 + 1
+    Mailbox(by_client).keep(
+        Answer(guess, by="ada@example.org", at=timestamp(), via="terminal", key="1")
+    )
+    wait_until(lambda: refresh() or history(by_client)[0].answer, "it is taken")
+    assert history(by_client)[0].answer.by == "ada@example.org"
+    assert history(by_hand)[0].is_open
+
+
+def test_a_task_that_was_lost_is_made_anew(
+    without_task: WorkChainNode, game: WorkChainNode
+) -> None:
+    """After all that cuts a worker off from the database, as a query that fails."""
+    assert not paused(without_task)
+    question = Dict(Question("Well?").to_record())
+    submit(AskAfterAFailure, question=question, is_caught=Bool(False))
+    wait_until(lambda: paused(without_task), "somebody has brought it back")
+    assert paused(game)
