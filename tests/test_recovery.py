@@ -11,7 +11,7 @@ from aiida.manage import get_manager
 from aiida.orm import Bool, Dict, WorkChainNode
 
 from aiida_humanintheloop import HumanLoopWorkChain, Question
-from aiida_humanintheloop.inbox import history
+from aiida_humanintheloop.inbox import history, wait_for_question
 from aiida_humanintheloop.mailbox import Mailbox, timestamp
 from aiida_humanintheloop.question import Answer
 from tests.asking import AskAfterAFailure
@@ -56,3 +56,12 @@ def test_a_task_that_was_lost_is_made_anew(
     submit(AskAfterAFailure, question=question, is_caught=Bool(False))
     wait_until(lambda: paused(without_task), "somebody has brought it back")
     assert paused(game)
+
+
+def test_who_waits_for_a_question_brings_its_workflow_back(
+    without_task: WorkChainNode,
+) -> None:
+    """Also where no worker knows that a task was lost."""
+    letter = wait_for_question(without_task, timeout=30)
+    assert letter is not None
+    assert letter.is_open

@@ -6,6 +6,7 @@ import concurrent.futures
 import logging
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -110,7 +111,7 @@ class Connection:
         try:
             controller = RemoteProcessThreadController(self._communicator())
             controller.continue_process(pk, nowait=False, no_reply=True)
-        except _NO_REPLY as error:
+        except Exception as error:  # whatever a broker says that goes away
             self.close()
             raise Unreachable(str(error)) from error
 
@@ -126,7 +127,7 @@ class Connection:
             # The ZeroMQ broker of aiida-core 2.9 forwards broadcasts only to clients
             # that can be called themselves.
             self._listener = communicator.add_rpc_subscriber(lambda *_: None)
-        except _NO_REPLY:
+        except Exception:  # whatever a broker says that goes away
             return  # the poll finds the question, only later
 
     def forget_news(self) -> None:
@@ -143,7 +144,8 @@ class Connection:
         if self._broker is not None:
             if self._listener is not None:
                 self._sign_off()
-            self._broker.close()
+            with suppress(Exception):  # it is gone either way
+                self._broker.close()
         self._broker = self._listener = None
 
     def _sign_off(self) -> None:

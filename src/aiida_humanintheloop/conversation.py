@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -120,7 +121,8 @@ class Conversation:
         :raises TimeoutError: if there is neither question nor end in that time.
         :raises Unreachable: if the daemon is not running, so that none can come.
         """
-        deadline = float("inf") if timeout is None else time.monotonic() + timeout
+        begin, is_looked_for = time.monotonic(), False
+        deadline = float("inf") if timeout is None else begin + timeout
         while True:
             self._connection.forget_news()
             letter = self.question()
@@ -134,7 +136,18 @@ class Conversation:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"No question within {timeout:g} s.")
+            if not is_looked_for and time.monotonic() > begin + _LOST_SECONDS:
+                self._bring_back_if_lost()
+                is_looked_for = True
             self._connection.wait(left)
+
+    def _bring_back_if_lost(self) -> None:
+        """Have a worker take the workflow up, if none has it."""
+        with suppress(Unreachable):
+            try:
+                self._connection.send(self.pk, MessageBuilder.status())
+            except NotLoaded:
+                self._connection.bring_back(self.pk)
 
     # endregion
     # region answering

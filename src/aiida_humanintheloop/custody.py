@@ -33,6 +33,10 @@ __all__ = ["Custody", "has_owner"]
 _LOOK_AGAIN_SECONDS = 0.5
 
 
+class _NotYet(Exception):
+    """The process could not be loaded, and shall be later."""
+
+
 class Custody:
     """One task message of a process: what the engine's launcher gets to run.
 
@@ -135,6 +139,8 @@ class Custody:
                 except (DatabaseLost, SQLAlchemyError) as error:
                     if not database.is_lost(error):
                         raise
+                except _NotYet:
+                    pass
                 except asyncio.CancelledError:
                     if not self._is_reloading:
                         raise  # the worker ends
@@ -149,6 +155,7 @@ class Custody:
         """Load the process and run it to its end.
 
         :raises DatabaseLost: if it has to be loaded again.
+        :raises _NotYet: if it cannot be loaded now.
         :raises asyncio.CancelledError: by `reload`, and where the worker ends.
         """
         try:
@@ -158,6 +165,10 @@ class Custody:
             # has held its name ever since.
             lifeline.end_worker(f"it cannot listen to {self.pk} any more")
             await asyncio.Event().wait()
+            raise
+        except Exception as error:
+            if lifeline.is_away(error):
+                raise _NotYet from error  # the engine would end it as excepted
             raise
         self._process = process
         try:
@@ -186,8 +197,7 @@ class Custody:
     def reload(self) -> None:
         """Have the process go on from its last checkpoint, wherever it is now."""
         if self._process is not None and self._steps is not None:
-            self._is_reloading = True
-            self._steps.cancel()
+            self._is_reloading = self._steps.cancel()
 
     def _last_checkpoint(self) -> Bundle | None:
         """Return where to go on; None where the process has ended."""

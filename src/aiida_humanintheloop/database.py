@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from aiida.manage import get_manager
@@ -18,6 +18,7 @@ from sqlalchemy.exc import (
     PendingRollbackError,
     SQLAlchemyError,
 )
+from sqlalchemy.orm import Session
 
 from .exceptions import Unreachable
 
@@ -35,6 +36,8 @@ __all__ = [
 
 _LOOK_AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 15.0
+_MOST_NESTED = 10
+_MOST_NESTED = 10
 # How psycopg names that the server is away, goes away, or has only just come.
 _AWAY = re.compile(
     r"psycopg\.(OperationalError"
@@ -74,7 +77,7 @@ def one_commit() -> Iterator[None]:
         with storage.transaction():
             yield
     except BaseException as error:
-        session.rollback()
+        _roll_back(session)
         if is_lost(error):
             raise DatabaseLost from error
         raise
@@ -90,7 +93,7 @@ def lost_not_failed() -> Iterator[None]:
         yield
     except Exception as error:
         if is_lost(error):
-            _storage().get_session().rollback()
+            _roll_back(_storage().get_session())
             raise DatabaseLost from error
         raise
 
@@ -132,7 +135,7 @@ def reconnect() -> None:
     try:
         session.execute(text("SELECT 1"))
     except SQLAlchemyError:
-        session.rollback()
+        _roll_back(session)
         session.execute(text("SELECT 1"))
 
 
@@ -142,7 +145,7 @@ async def returns() -> None:
         try:
             reconnect()
         except SQLAlchemyError:
-            _storage().get_session().rollback()
+            _roll_back(_storage().get_session())
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         else:
             return
@@ -164,11 +167,22 @@ def look_anew() -> None:
             reconnect()
             _storage().get_session().commit()
         except SQLAlchemyError as error:
-            _storage().get_session().rollback()
+            _roll_back(_storage().get_session())
             if time.monotonic() > deadline:
                 raise Unreachable("The database of the profile is away.") from error
             time.sleep(_LOOK_AGAIN_SECONDS)
         else:
+            return
+
+
+def _roll_back(session: Session) -> None:
+    """Leave all transactions, also where the connection to roll back is dead.
+
+    That is said once for each of those that are nested.
+    """
+    for _ in range(_MOST_NESTED):
+        with suppress(SQLAlchemyError):
+            session.rollback()
             return
 
 

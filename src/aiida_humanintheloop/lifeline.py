@@ -9,17 +9,19 @@ is away cannot be reached again in the same worker, see `custody`.
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import signal
 from typing import Any
 from weakref import WeakSet
 
+import kiwipy
 from aiida.brokers.zeromq import ZeromqBroker
 from aiida.common.log import AIIDA_LOGGER
 from aiida.engine.runners import Runner
 from aiida.manage import get_manager
 
-__all__ = ["end_worker", "hold"]
+__all__ = ["end_worker", "hold", "is_away"]
 
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.lifeline")
 _LOOK_AGAIN_SECONDS = 0.5
@@ -51,3 +53,24 @@ def end_worker(reason: str) -> None:
     _LOGGER.warning("this worker ends, for one to follow: %s", reason)
     signal.alarm(_END_SECONDS)  # ends the worker by force
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def is_away(error: Exception) -> bool:
+    """Return whether an error says that the broker is away, or goes away just now.
+
+    plumpy and aiida-core know some of these; the others would end a process.
+    """
+    from aio_pika.exceptions import AMQPError, ChannelInvalidStateError  # takes 0.1 s
+
+    known = (
+        ConnectionError,
+        TimeoutError,
+        concurrent.futures.TimeoutError,
+        kiwipy.TimeoutError,
+        kiwipy.CommunicatorClosed,
+        AMQPError,
+        ChannelInvalidStateError,
+    )
+    # aio_pika says in words alone that it is closed, or is not yet open again.
+    in_words = isinstance(error, RuntimeError) and "Connection" in str(error)
+    return in_words or isinstance(error, known)

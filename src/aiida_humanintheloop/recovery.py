@@ -65,7 +65,7 @@ async def _watch() -> None:
                 look = clock() + _QUIET_SECONDS
                 await _deliver_kept_answers()
         except (DatabaseLost, SQLAlchemyError, Unreachable):
-            await database.returns()
+            continue  # it is away again; what is due was put off
         except Exception:
             # Whatever a broker says of its end: who looks after all must not end.
             _LOGGER.exception("could not look after the workflows of this worker")
@@ -74,6 +74,7 @@ async def _watch() -> None:
 
 async def _deliver_kept_answers() -> None:
     """Have each process look that has an answer by our client and does not know it."""
+    database.reconnect()
     query = QueryBuilder().append(
         WorkChainNode,
         filters={**_ACTIVE, f"extras.{NOTE}": {"of_type": "object"}},
@@ -90,6 +91,7 @@ def _unfinished() -> list[int]:
     """Return the PKs of all workflows of our kind that have not ended."""
     from .waiting import WaitingWorkChain
 
+    database.reconnect()
     query = QueryBuilder().append(
         WorkChainNode, filters=_ACTIVE, project=["id", "process_type"]
     )

@@ -231,10 +231,19 @@ class WaitingWorkChain(WorkChain):
         """Write the state and its checkpoint together, unless others wait for it."""
         if from_state is None or self.has_terminated():
             with self._lost_not_failed():
-                super().on_entered(from_state)
+                self._write_and_tell(from_state)
             return
         with self._one_commit():
+            self._write_and_tell(from_state)
+
+    def _write_and_tell(self, from_state: State | None) -> None:
+        """Write the state, and then tell of it, if anybody can hear it."""
+        try:
             super().on_entered(from_state)
+        except Exception as error:
+            if not lifeline.is_away(error):
+                raise
+            self.logger.warning("nobody was told of its new state: no broker")
 
     def _save_checkpoint(self) -> None:
         """Save a checkpoint, but not of the state on the way into a pause.
