@@ -35,8 +35,6 @@ SECONDS, SECONDS_PER_GAME = 3.0, 0.02
 FAULTS_UNTIL = 0.5  # of the time; the rest is for what was held up
 # The image gives a server up that ends a fourth time within 20 s of its start.
 MOST_LATELY, LATELY_SECONDS = 3, 80.0
-# The image gives a server up that ends a fourth time within 20 s of its start.
-MOST_LATELY, LATELY_SECONDS = 3, 80.0
 LINE_SECONDS = 10.0
 GRACE_SECONDS = 60.0
 # A second task of a process that another worker has is dropped when that has ended, by
@@ -78,7 +76,6 @@ class Soak:
         self._most_faults = faults
         self._seed = seed
         self._faults: Counter[str] = Counter()
-        self._last: list[tuple[float, str]] = []
         self._last: list[tuple[float, str]] = []
         self._wrong: list[str] = []
 
@@ -148,7 +145,10 @@ class Soak:
         for _ in range(self._most_faults):
             if not self._watch(players, self._peace, chance.expovariate(often)):
                 return
-            name = chance.choice([each for each in sorted(faults) if self._may(each)])
+            names = [each for each in sorted(faults) if self._may(each)]
+            if not names:
+                continue
+            name = chance.choice(names)
             self._say(name)
             self._last.append((time.monotonic(), name))
             try:
@@ -164,17 +164,8 @@ class Soak:
         """Return whether what it happens to has not had too much of it lately."""
         since = time.monotonic() - LATELY_SECONDS
         to_whom = name.split()[1]
-        return MOST_LATELY > len(
-            [1 for when, other in self._last if when > since and to_whom in other]
-        )
-
-    def _may(self, name: str) -> bool:
-        """Return whether what it happens to has not had too much of it lately."""
-        since = time.monotonic() - LATELY_SECONDS
-        to_whom = name.split()[1]
-        return MOST_LATELY > len(
-            [1 for when, other in self._last if when > since and to_whom in other]
-        )
+        lately = [name for when, name in self._last if when > since and to_whom in name]
+        return len(lately) < MOST_LATELY
 
     def _watch(
         self, players: Players, until: float, seconds: float = float("inf")
