@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
+import re
 import socket
 import threading
 from contextlib import suppress
@@ -23,6 +24,8 @@ from .exceptions import NotLoaded, Unreachable
 
 __all__ = ["Connection", "daemon_runs"]
 
+# Of the steps between two questions nobody needs to hear.
+_ASKED_OR_ENDED = re.compile(r"state_changed\..*\.(asked|finished|excepted|killed)$")
 # The news of a question comes as a broadcast; this only catches one that got lost.
 POLL_SECONDS = 3.0
 # A worker answers in milliseconds. One that takes 200 workflows up again needs seconds,
@@ -121,9 +124,11 @@ class Connection:
             return
         try:
             communicator = self._communicator()
-            communicator.add_broadcast_subscriber(
-                kiwipy.BroadcastFilter(self._ring, sender=self._sender)
-            )
+            news = kiwipy.BroadcastFilter(self._ring)
+            if self._sender is not None:
+                news.add_sender_filter(self._sender)
+                news.add_subject_filter(_ASKED_OR_ENDED)
+            communicator.add_broadcast_subscriber(news)
             # The ZeroMQ broker of aiida-core 2.9 forwards broadcasts only to clients
             # that can be called themselves.
             self._listener = communicator.add_rpc_subscriber(lambda *_: None)

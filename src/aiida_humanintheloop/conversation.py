@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.engine import ProcessState
 from aiida.orm import ProcessNode, User, WorkChainNode, load_node
 from plumpy.process_comms import INTENT_KEY, MessageBuilder
 
@@ -22,6 +23,7 @@ from .question import Answer, Verdict
 
 __all__ = ["Conversation", "load_workflow"]
 
+_ENDED = (ProcessState.FINISHED, ProcessState.EXCEPTED, ProcessState.KILLED)
 _LOST_SECONDS = 5.0
 _GIVE_UP_SECONDS = 15.0
 _RETRY_SECONDS = 0.2
@@ -111,7 +113,15 @@ class Conversation:
     def questions(self) -> list[Letter]:
         """Return all open questions, oldest first."""
         look_anew()
-        return [] if self.node.is_terminated else self.mailbox.open_letters()
+        return [] if self.has_ended else self.mailbox.open_letters()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the workflow has ended, well or not.
+
+        `node.is_terminated` asks the database three times.
+        """
+        return self.node.process_state in _ENDED
 
     def wait(self, timeout: float | None = None) -> Letter | None:
         """Return the next open question as soon as there is one.
@@ -126,7 +136,7 @@ class Conversation:
         while True:
             self._connection.forget_news()
             letter = self.question()
-            if letter is not None or self.node.is_terminated:
+            if letter is not None or self.has_ended:
                 return letter
             if not daemon_runs():
                 raise Unreachable(
@@ -163,7 +173,7 @@ class Conversation:
         :param comment: why, for the record.
         """
         waiting = self.questions()
-        if self.node.is_terminated:
+        if not waiting and self.has_ended:
             return Verdict("refused", "The workflow has ended.", question)
         if not waiting and question is None:
             # Sent without an id it would count for whatever is asked next.

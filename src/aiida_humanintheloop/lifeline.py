@@ -36,14 +36,14 @@ def hold(runner: Runner) -> None:
     broker: Any = get_manager().get_broker()
     if runner not in _held and isinstance(broker, ZeromqBroker):
         _held.add(runner)
-        _look(runner, broker)
+        # Asked for once: where the worker ends it is closed, and another would be made.
+        _look(runner, broker, broker.get_communicator())
 
 
-def _look(runner: Runner, broker: Any) -> None:
+def _look(runner: Runner, broker: Any, communicator: Any) -> None:
     # Both are private in aiida-core 2.9, and there is no other sign of it.
-    now, then = broker._router_endpoint, broker.get_communicator()._router_endpoint
-    if now in (None, then):
-        runner.loop.call_later(_LOOK_AGAIN_SECONDS, _look, runner, broker)
+    if broker._router_endpoint in (None, communicator._router_endpoint):
+        runner.loop.call_later(_LOOK_AGAIN_SECONDS, _look, runner, broker, communicator)
         return
     end_worker("its broker was started anew")
 
