@@ -63,7 +63,7 @@ async def _watch() -> None:
                 roll_call = float("inf")
             elif clock() >= look:
                 look = clock() + _QUIET_SECONDS
-                await _deliver_kept_answers()
+                _look_for_kept_answers()
         except (DatabaseLost, SQLAlchemyError, Unreachable):
             continue  # it is away again; what is due was put off
         except Exception:
@@ -72,19 +72,22 @@ async def _watch() -> None:
             await asyncio.sleep(_QUIET_SECONDS)
 
 
-async def _deliver_kept_answers() -> None:
-    """Have each process look that has an answer by our client and does not know it."""
+def _look_for_kept_answers() -> None:
+    """Have each process look that has an answer by our client and does not know it.
+
+    Only those of this worker: to ask for all would read every workflow there ever was.
+    """
+    here = {each.pk: each for each in Custody.here()}
+    if not here:
+        return
     database.reconnect()
     query = QueryBuilder().append(
         WorkChainNode,
-        filters={**_ACTIVE, f"extras.{NOTE}": {"of_type": "object"}},
+        filters={"id": {"in": list(here)}, f"extras.{NOTE}": {"of_type": "object"}},
         project="id",
     )
-    kept = set(query.all(flat=True))
-    for each in Custody.here():
-        if each.pk in kept:
-            each.look_again()
-    await _bring_back(sorted(kept))
+    for pk in query.all(flat=True):
+        here[pk].look_again()
 
 
 def _unfinished() -> list[int]:
