@@ -37,6 +37,9 @@ def test_an_answer_is_taken_that_was_kept_a_moment_too_late(
     for game in games:
         wait_until(lambda game=game: paused(game), f"{game.pk} asks")
     by_hand, by_client = games
+    get_manager().get_process_controller().continue_process(
+        by_client.pk, nowait=False, no_reply=True
+    )  # the process has not changed hands for that
     by_hand.base.extras.set("answer", 50)  # and may think again before playing
     guess = target_of(by_client) % 100 + 1
     Mailbox(by_client).keep(
@@ -52,6 +55,9 @@ def test_a_task_that_was_lost_is_made_anew(
 ) -> None:
     """After all that cuts a worker off from the database, as a query that fails."""
     assert not paused(without_task)
+    get_manager().get_process_controller().continue_process(
+        game.pk, nowait=False, no_reply=True
+    )
     question = Dict(Question("Well?").to_record())
     submit(AskAfterAFailure, question=question, is_caught=Bool(False))
     wait_until(lambda: paused(without_task), "somebody has brought it back")

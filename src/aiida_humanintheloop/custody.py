@@ -66,6 +66,8 @@ class Custody:
         self.pk: int = saved["_pid"]
         self._relieved = asyncio.Event()
         self._is_kept = True
+        # The one of this worker that has the process; that is relieved, not replaced.
+        self._owner = self
         self._run: asyncio.Task[Process | None] | None = None
         self._process: Any = None
         self._steps: asyncio.Task[None] | None = None
@@ -82,20 +84,22 @@ class Custody:
         if before is not None and not self._is_kept:
             return  # what keeps the process must not be let go for this
         self._here[self.pk] = self
-        if before is not None and before._run is not None:
-            self._run = before._run
+        if before is not None and before._owner._run is not None:
+            self._owner = before._owner
             before._relieved.set()
         else:
             self._run = asyncio.ensure_future(self._take_and_run())
+        run = self._owner._run
+        assert run is not None
         relief = asyncio.ensure_future(self._relieved.wait())
         try:
-            await asyncio.wait({self._run, relief}, return_when="FIRST_COMPLETED")
+            await asyncio.wait({run, relief}, return_when="FIRST_COMPLETED")
         finally:
             relief.cancel()
             if self._here.get(self.pk) is self:
                 del self._here[self.pk]
-        if self._run.done():
-            await self._run  # where it could not be loaded, the launcher shall know
+        if run.done():
+            await run  # where it could not be loaded, the launcher shall know
 
     @property
     def pid(self) -> int:
@@ -109,7 +113,8 @@ class Custody:
 
     def future(self) -> Any:
         """Return what the launcher replies with."""
-        process = self._run.result() if self._run and self._run.done() else None
+        run = self._owner._run
+        process = run.result() if run and run.done() else None
         if process is not None:
             return process.future()
         nothing = asyncio.get_running_loop().create_future()
@@ -186,18 +191,19 @@ class Custody:
     @property
     def is_stale(self) -> bool:
         """Whether the process is loaded, and cannot go on as it is."""
-        process = self._process
+        process = self._owner._process
         return process is not None and (process.is_stale or process.is_cut_off)
 
     def look_again(self) -> None:
         """Have the process look whether something happened that it does not know."""
-        if self._process is not None:
-            self._process.look_again()
+        if self._owner._process is not None:
+            self._owner._process.look_again()
 
     def reload(self) -> None:
         """Have the process go on from its last checkpoint, wherever it is now."""
-        if self._process is not None and self._steps is not None:
-            self._is_reloading = self._steps.cancel()
+        owner = self._owner
+        if owner._process is not None and owner._steps is not None:
+            owner._is_reloading = owner._steps.cancel()
 
     def _last_checkpoint(self) -> Bundle | None:
         """Return where to go on; None where the process has ended."""
