@@ -169,12 +169,16 @@ def test_a_person_reads_nothing_of(fault: str, games: list[WorkChainNode]) -> No
     if fault not in possible():
         pytest.skip("SQLite has no server that could die")
     (node,) = random.sample(games, 1)
+    pk, guess = str(node.pk), str(a_wrong_guess(node))
     FAULTS[fault]()
-    command = ["aiida-hitl", "answer", str(node.pk), str(a_wrong_guess(node))]
-    done = subprocess.run(command, text=True, capture_output=True, timeout=60)
+    done = subprocess.run(
+        ["aiida-hitl", "answer", pk, guess], text=True, capture_output=True, timeout=60
+    )
+    wait_for_services()
+    have_daemon()
     assert (done.returncode, done.stderr) in ((0, ""), (3, "")), done
     assert done.stdout.count("\n") == 1
-    assert done.stdout.startswith(f"{node.pk}: ")
+    assert done.stdout.startswith(f"{pk}: ")
     check(games)
 
 
