@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from .exceptions import Unreachable
 
 __all__ = [
+    "UNFINISHED",
     "DatabaseLost",
     "attach",
     "is_detached",
@@ -33,6 +34,9 @@ __all__ = [
     "reconnect",
     "returns",
 ]
+
+#: The filter of a query for processes that have not ended.
+UNFINISHED = {"attributes.process_state": {"in": ["created", "running", "waiting"]}}
 
 _LOOK_AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 15.0

@@ -17,7 +17,7 @@ from aiida.orm import Node, ProcessNode, QueryBuilder, WorkflowNode
 
 from .connection import Connection, daemon_runs
 from .conversation import Conversation, load_workflow
-from .database import look_anew
+from .database import UNFINISHED, look_anew
 from .exceptions import NoQuestion
 from .mailbox import RECORD, Letter, letters_of
 from .question import Verdict
@@ -37,8 +37,6 @@ __all__ = [
     "wait_for_question",
     "waiting",
 ]
-
-_ACTIVE = {"attributes.process_state": {"in": ["created", "running", "waiting"]}}
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def waiting() -> list[Waiting]:
     look_anew()
     query = QueryBuilder().append(
         ProcessNode,
-        filters={**_ACTIVE, "attributes.paused": True},
+        filters={**UNFINISHED, "attributes.paused": True},
         project=[
             "id",
             "uuid",
@@ -112,14 +110,14 @@ def _roots() -> dict[int, tuple[int, str]]:
     query = QueryBuilder()
     query.append(
         WorkflowNode,
-        filters=_ACTIVE,
+        filters=UNFINISHED,
         project=["id", "attributes.process_label"],
         tag="caller",
     )
     query.append(
         ProcessNode,
         with_incoming="caller",
-        filters=_ACTIVE,
+        filters=UNFINISHED,
         project="id",
         edge_filters={
             "type": {"in": [LinkType.CALL_CALC.value, LinkType.CALL_WORK.value]}

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from . import database
 from .connection import Connection
 from .custody import Custody, has_owner
-from .database import DatabaseLost
+from .database import UNFINISHED, DatabaseLost
 from .exceptions import NotLoaded, Unreachable
 from .mailbox import NOTE
 
@@ -33,7 +33,6 @@ _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.recovery")
 _LOOK_AGAIN_SECONDS = 0.5
 # Until then the tasks that are there have been delivered, as far as there are slots.
 _QUIET_SECONDS = 5.0
-_ACTIVE = {"attributes.process_state": {"in": ["created", "running", "waiting"]}}
 
 _watched: WeakSet[Runner] = WeakSet()
 
@@ -96,7 +95,7 @@ def _unfinished() -> list[int]:
 
     database.reconnect()
     query = QueryBuilder().append(
-        WorkChainNode, filters=_ACTIVE, project=["id", "process_type"]
+        WorkChainNode, filters=UNFINISHED, project=["id", "process_type"]
     )
     found = []
     ours: dict[str, bool] = {}
