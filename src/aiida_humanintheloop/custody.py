@@ -1,4 +1,4 @@
-"""Which worker has a process, and which of its task messages is kept.
+"""Which of the task messages of a process is kept, and whether it is loaded.
 
 A broker delivers the task of a process again when it lost sight of the worker, and
 somebody may have made a second task (`verdi process repair`, or our own client where a
@@ -9,28 +9,30 @@ worker or in another, and run it twice. See docs/waiting.md.
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
-from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 import kiwipy
 from aiida.engine import Process
+from aiida.engine.persistence import get_object_loader
 from aiida.engine.runners import Runner
-from aiida.manage import get_config, get_manager
 from aiida.orm import load_node
-from plumpy.persistence import Bundle
+from plumpy.persistence import Bundle, LoadSaveContext
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import database, lifeline
+from . import database, lifeline, ownership
 from .database import DatabaseLost
+from .exceptions import Unreachable
+from .rest import Rest, rest_of
 from .slots import Slots
 
 __all__ = ["Custody", "has_owner"]
 
 _LOOK_AGAIN_SECONDS = 0.5
+_AFTER_THE_MAIL_SECONDS = 0.5
+
+_one_at_a_time = asyncio.Lock()
 
 
 class _NotYet(Exception):
@@ -52,18 +54,17 @@ class Custody:
     #: How often a process of this worker was loaded again.
     reloads: ClassVar[int] = 0
 
-    def __init__(
-        self, saved: Bundle, load: Callable[[Bundle], Process], runner: Runner
-    ) -> None:
+    def __init__(self, pk: int, runner: Runner, saved: Bundle | None = None) -> None:
         """Prepare; nothing is loaded yet.
 
-        :param saved: the checkpoint that the launcher has read.
-        :param load: makes the process from a checkpoint.
+        :param saved: the checkpoint, where it has been read.
         """
         self._saved = saved
-        self._load = load
         self._runner = runner
-        self.pk: int = saved["_pid"]
+        self.pk = pk
+        self._listens = self._has_mail = False
+        self._wanted = asyncio.Event()
+        self._loaded = asyncio.Event()
         self._relieved = asyncio.Event()
         self._is_kept = True
         # The one of this worker that has the process; that is relieved, not replaced.
@@ -72,6 +73,7 @@ class Custody:
         self._process: Any = None
         self._steps: asyncio.Task[None] | None = None
         self._is_reloading = False
+        self._next_rest: Rest | None = None
 
     @classmethod
     def here(cls) -> list[Custody]:
@@ -126,21 +128,28 @@ class Custody:
 
         :return: None if it ended elsewhere meanwhile.
         """
-        saved: Bundle | None = self._saved
+        saved, self._saved = self._saved, None
         slots = Slots.of(self._runner)
-        while not _take(self.pk):
+        while not ownership.take(self.pk):
             saved = None
             slots.give_back(self.pk)
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         try:
-            if saved is None:
-                slots.take_back(self.pk)
             while True:
                 try:
-                    saved = saved or self._last_checkpoint()
-                    if saved is None:
+                    self._listen()
+                    stands_still = saved is None or saved.get("_paused") is not None
+                    if stands_still and await self._rest():
+                        await self._load()
+                    elif saved is not None or self._is_unfinished():
+                        await self._load(saved)
+                    else:
                         return None
-                    return await self._run_from(saved)
+                    return await self._run_to_its_end()
+                except kiwipy.DuplicateSubscriberIdentifier:
+                    # RabbitMQ went away as it began to listen, and it does after all.
+                    lifeline.end_worker(f"it cannot listen to {self.pk} any more")
+                    await asyncio.Event().wait()
                 except (DatabaseLost, SQLAlchemyError) as error:
                     if not database.is_lost(error):
                         raise
@@ -150,41 +159,100 @@ class Custody:
                     if not self._is_reloading:
                         raise  # the worker ends
                 saved, self._is_reloading = None, False
+                if self._next_rest is not None:
+                    continue  # nothing was lost
                 Custody.reloads += 1
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                 await database.returns()
         finally:
-            _release(self.pk)
+            slots.take_back(self.pk)
+            self._loaded.set()
+            self._listen_no_more()
+            ownership.release(self.pk)
 
-    async def _run_from(self, saved: Bundle) -> Process:
-        """Load the process and run it to its end.
+    def _listen(self) -> None:
+        """Take the messages for the process from now on, whether it is loaded or not.
+
+        :raises _NotYet: if the broker is away.
+        """
+        communicator = self._runner.communicator
+        if not self._listens and communicator is not None:
+            with _not_yet():
+                communicator.add_rpc_subscriber(self._receive, identifier=str(self.pk))
+            self._listens = True
+
+    def _listen_no_more(self) -> None:
+        communicator = self._runner.communicator
+        if self._listens and communicator is not None:
+            with suppress(_NotYet), _not_yet():
+                communicator.remove_rpc_subscriber(str(self.pk))
+
+    async def _receive(self, communicator: kiwipy.Communicator, message: Any) -> Any:
+        """Hand the process a message, and have it loaded for that."""
+        if not self._loaded.is_set():
+            self._has_mail = True
+            self._wanted.set()
+            await self._loaded.wait()
+        if self._process is None:
+            raise Unreachable("The process could not be loaded, or has ended.")
+        return self._process.message_receive(communicator, message)
+
+    async def _rest(self) -> bool:
+        """Stand by for a process that only waits, until somebody has a word for it.
+
+        :return: False if it does not rest, but has to be loaded at once.
+        """
+        rest, self._next_rest = self._next_rest or await rest_of(self.pk), None
+        if rest is None:
+            return False
+        Slots.of(self._runner).give_back(self.pk, rest.callers)
+        await rest.lasts(self._wanted)
+        return True
+
+    async def _load(self, saved: Bundle | None = None) -> None:
+        """Load the process.
+
+        Where hundreds are wanted at once, the worker has time for others in between.
+
+        :param saved: the checkpoint, where it has been read.
+        :raises _NotYet: if it cannot be loaded now.
+        """
+        assert self._runner.persister is not None
+        async with _one_at_a_time:
+            await asyncio.sleep(0)
+            saved = saved or self._runner.persister.load_checkpoint(self.pk)
+            context = LoadSaveContext(
+                runner=self._runner, loader=get_object_loader(), in_custody=True
+            )
+            with _not_yet():  # the engine would end it as excepted
+                self._process = saved.unbundle(context)
+
+    async def _run_to_its_end(self) -> Process:
+        """Run the process that is loaded.
 
         :raises DatabaseLost: if it has to be loaded again.
-        :raises _NotYet: if it cannot be loaded now.
         :raises asyncio.CancelledError: by `reload`, and where the worker ends.
         """
+        process = self._process
         try:
-            process = self._load(saved)
-        except kiwipy.DuplicateSubscriberIdentifier:
-            # When it was closed last, RabbitMQ was away, and this worker's connection
-            # has held its name ever since.
-            lifeline.end_worker(f"it cannot listen to {self.pk} any more")
-            await asyncio.Event().wait()
-            raise
-        except Exception as error:
-            if lifeline.is_away(error):
-                raise _NotYet from error  # the engine would end it as excepted
-            raise
-        self._process = process
-        try:
-            self._process.is_in_custody = True
-            if self._process.is_cut_off:
+            process.is_in_custody = True
+            if process.is_cut_off:
                 raise DatabaseLost
+            if not process.paused:
+                Slots.of(self._runner).take_back(self.pk)
+            # A message may be about an answer that lies there: it is heard first.
+            wait = _AFTER_THE_MAIL_SECONDS if self._has_mail else 0
+            self._runner.loop.call_later(wait, self.look_again)
+            self._has_mail = False
+            self._wanted.clear()
+            self._loaded.set()
             self._steps = asyncio.ensure_future(process.step_until_terminated())
             await self._steps
-            return process
+            ended: Process = process
+            return ended
         finally:
             # Also where the worker ends: what is cancelled judges no more.
+            self._loaded.clear()
             self._process = None
             process.close()
 
@@ -196,7 +264,9 @@ class Custody:
 
     def look_again(self) -> None:
         """Have the process look whether something happened that it does not know."""
-        if self._owner._process is not None:
+        if self._owner._process is None:
+            self._owner._wanted.set()
+        else:
             self._owner._process.look_again()
 
     def reload(self) -> None:
@@ -205,47 +275,43 @@ class Custody:
         if owner._process is not None and owner._steps is not None:
             owner._is_reloading = owner._steps.cancel()
 
-    def _last_checkpoint(self) -> Bundle | None:
-        """Return where to go on; None where the process has ended."""
-        assert self._runner.persister is not None
-        if load_node(self.pk).is_terminated:
-            return None
-        return self._runner.persister.load_checkpoint(self.pk)
+    @property
+    def is_idle(self) -> bool:
+        """Whether the process is loaded, and has waited for a while."""
+        process = self._owner._process
+        return process is not None and process.is_idle
+
+    async def put_to_rest(self) -> None:
+        """Have a process that is idle be loaded no more, until somebody wants it."""
+        owner = self._owner
+        rest = await rest_of(self.pk)
+        if rest is None:
+            if owner._process is not None:
+                owner._process.touch()  # do not ask again at once
+        elif owner.is_idle:
+            owner._next_rest = rest
+            owner._loaded.clear()
+            owner.reload()
+
+    def _is_unfinished(self) -> bool:
+        """Return whether the process was not run to its end by another worker."""
+        return not load_node(self.pk).is_terminated
+
+
+@contextmanager
+def _not_yet() -> Iterator[None]:
+    """Have what fails because the broker is away be tried again.
+
+    :raises _NotYet: in place of whatever said so.
+    """
+    try:
+        yield
+    except Exception as error:
+        if lifeline.is_away(error):
+            raise _NotYet from error
+        raise
 
 
 def has_owner(pk: int) -> bool:
     """Return whether a worker of the daemon on this machine has the process."""
-    if pk in Custody._here:
-        return True
-    if not _take(pk):
-        return True
-    _release(pk)
-    return False
-
-
-def _take(pk: int) -> bool:
-    """Return whether this worker has the process now, which only one can.
-
-    A lock on one byte of a file: the kernel drops it with the worker, however it dies.
-
-    :raises OSError: if the file system of the daemon's folder knows no locks.
-    """
-    try:
-        fcntl.lockf(_lock_file(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, pk)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
-
-
-def _release(pk: int) -> None:
-    fcntl.lockf(_lock_file(), fcntl.LOCK_UN, 1, pk)
-
-
-@lru_cache(maxsize=1)
-def _lock_file() -> int:
-    """Open the file once: to close it anywhere in a worker would drop all its locks."""
-    profile = get_manager().get_profile()
-    assert profile is not None
-    daemon = Path(get_config().filepaths(profile)["daemon"]["pid"]).parent
-    path = daemon / f"humanintheloop-{profile.name}.lock"
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    return pk in Custody._here or ownership.is_taken(pk)

@@ -26,6 +26,7 @@ __all__ = [
     "UNFINISHED",
     "DatabaseLost",
     "attach",
+    "catch_up",
     "is_detached",
     "is_lost",
     "look_anew",
@@ -40,7 +41,6 @@ UNFINISHED = {"attributes.process_state": {"in": ["created", "running", "waiting
 
 _LOOK_AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 15.0
-_MOST_NESTED = 10
 _MOST_NESTED = 10
 # How psycopg names that the server is away, goes away, or has only just come.
 _AWAY = re.compile(
@@ -143,6 +143,19 @@ def reconnect() -> None:
         session.execute(text("SELECT 1"))
 
 
+def catch_up() -> None:
+    """Show what others wrote since the last look.
+
+    SQLite shows the past for as long as a read transaction lasts, and the connection to
+    a PostgreSQL that was started anew has to be made anew.
+
+    :raises sqlalchemy.exc.SQLAlchemyError: if the server does not answer now.
+    """
+    if not _storage().in_transaction:  # of somebody who wants it whole
+        reconnect()
+        _storage().get_session().commit()
+
+
 async def returns() -> None:
     """Wait until the server of the database answers."""
     while True:
@@ -156,20 +169,14 @@ async def returns() -> None:
 
 
 def look_anew() -> None:
-    """Show a client what others wrote since its last look.
-
-    SQLite shows the past for as long as a read transaction lasts, and the connection to
-    a PostgreSQL that was started anew has to be made anew.
+    """Show a client what others wrote since its last look, as soon as that is possible.
 
     :raises Unreachable: if the server of the database does not answer for a while.
     """
-    if _storage().in_transaction:
-        return  # of somebody who wants it whole
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            reconnect()
-            _storage().get_session().commit()
+            catch_up()
         except SQLAlchemyError as error:
             _roll_back(_storage().get_session())
             if time.monotonic() > deadline:

@@ -306,14 +306,13 @@ class InteractiveWorkChain(WaitingWorkChain):
             return None
         return self._judge(self.mailbox.kept() or Answer(None))
 
-    def message_receive(self, _comm: kiwipy.Communicator, msg: dict[str, Any]) -> Any:
+    def receive(self, _comm: kiwipy.Communicator, msg: dict[str, Any]) -> Any:
         """Judge an answer that came as a message; leave all else to the engine."""
-        self._reply_at_once()
         if msg[INTENT_KEY] == ANSWER_INTENT:
             return self._schedule_rpc(self._receive_answer, msg["answer"])
         if msg[INTENT_KEY] == Intent.PLAY:
             return self._schedule_rpc(self._receive_play)
-        return super().message_receive(_comm, msg)
+        return super().receive(_comm, msg)
 
     def _receive_answer(self, text: str) -> str:
         """Return the verdict; nothing where it was lost, to be sent again."""
@@ -342,11 +341,6 @@ class InteractiveWorkChain(WaitingWorkChain):
         except (DatabaseLost, SQLAlchemyError):
             return "the database is away: try again"
         return True if verdict is None or verdict.accepted else verdict.reason
-
-    def init(self) -> None:
-        """Take up what happened while no worker had this process loaded."""
-        super().init()
-        self.look_again()
 
     def look_again(self) -> None:
         """Take a kept answer, unless the process is busy."""

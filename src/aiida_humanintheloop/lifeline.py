@@ -3,8 +3,8 @@
 A ZeroMQ broker that was killed is started anew by the daemon, at another address and
 without knowledge of any worker. The workers of aiida-core 2.9 do not notice: no task
 and no message reaches them any more, until somebody restarts the daemon. RabbitMQ needs
-none of this: its client connects again by itself. But a process that is closed while it
-is away cannot be reached again in the same worker, see `custody`.
+none of this: its client connects again by itself. But what goes away in the moment of a
+subscription may hold the name for ever, see `custody`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,9 @@ from .database import one_commit
 from .question import Answer, Question
 
 __all__ = [
+    "ANSWER",
     "NOTE",
+    "RECORD",
     "Letter",
     "Mailbox",
     "OwnMailbox",

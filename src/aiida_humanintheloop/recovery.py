@@ -16,14 +16,14 @@ from weakref import WeakSet
 
 from aiida.common.log import AIIDA_LOGGER
 from aiida.engine.runners import Runner
-from aiida.orm import QueryBuilder, WorkChainNode, load_node
+from aiida.orm import QueryBuilder, WorkChainNode
 from plumpy.process_comms import MessageBuilder
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import database
 from .connection import Connection
 from .custody import Custody, has_owner
-from .database import UNFINISHED, DatabaseLost
+from .database import DatabaseLost
 from .exceptions import NotLoaded, Unreachable
 from .mailbox import NOTE
 
@@ -33,6 +33,8 @@ _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.recovery")
 _LOOK_AGAIN_SECONDS = 0.5
 # Until then the tasks that are there have been delivered, as far as there are slots.
 _QUIET_SECONDS = 5.0
+# To put one to rest takes a few ms, and others want the worker, too.
+_REST_TOGETHER = 10
 
 _watched: WeakSet[Runner] = WeakSet()
 
@@ -46,6 +48,8 @@ def watch(runner: Runner) -> None:
 
 async def _watch() -> None:
     """Look after the processes of this worker for as long as it lives."""
+    from .waiting import unfinished
+
     clock = asyncio.get_running_loop().time
     reloads, roll_call, look = Custody.reloads, float("inf"), clock()
     while True:
@@ -54,11 +58,13 @@ async def _watch() -> None:
             for each in Custody.here():
                 if each.is_stale:
                     each.reload()
+            idle = [each for each in Custody.here() if each.is_idle]
+            await asyncio.gather(*(x.put_to_rest() for x in idle[:_REST_TOGETHER]))
             if Custody.reloads != reloads:
                 reloads, roll_call = Custody.reloads, clock() + _QUIET_SECONDS
             if clock() >= roll_call:
                 roll_call = clock() + _QUIET_SECONDS
-                await _bring_back(_unfinished())
+                await _bring_back(unfinished())
                 roll_call = float("inf")
             elif clock() >= look:
                 look = clock() + _QUIET_SECONDS
@@ -87,27 +93,6 @@ def _look_for_kept_answers() -> None:
     )
     for pk in query.all(flat=True):
         here[pk].look_again()
-
-
-def _unfinished() -> list[int]:
-    """Return the PKs of all workflows of our kind that have not ended."""
-    from .waiting import WaitingWorkChain
-
-    database.reconnect()
-    query = QueryBuilder().append(
-        WorkChainNode, filters=UNFINISHED, project=["id", "process_type"]
-    )
-    found = []
-    ours: dict[str, bool] = {}
-    for pk, kind in query.all():
-        if kind not in ours:
-            try:
-                ours[kind] = issubclass(load_node(pk).process_class, WaitingWorkChain)
-            except ValueError:
-                ours[kind] = False  # its plugin is not installed
-        if ours[kind]:
-            found.append(pk)
-    return found
 
 
 async def _bring_back(pks: list[int]) -> None:

@@ -18,16 +18,14 @@ from aiida.brokers.rabbitmq import RabbitmqBroker
 from aiida.brokers.rabbitmq.utils import get_launch_queue_name
 from aiida.brokers.zeromq import ZeromqBroker
 from aiida.common.log import AIIDA_LOGGER
-from aiida.engine.processes.launcher import ProcessLauncher
 from aiida.engine.runners import Runner
 from aiida.manage import get_config_option, get_manager
 from plumpy.communications import convert_to_comm
-from plumpy.persistence import LoadSaveContext
 
 __all__ = ["Slots"]
 
 # Hundreds of workflows may ask at once; the broker is told of them together.
-_TOGETHER_SECONDS = 0.02
+_TOGETHER_SECONDS = 0.005
 _TRY_AGAIN_SECONDS = 5.0
 
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.slots")
@@ -93,16 +91,17 @@ class _Broker(ABC):
 class _Zeromq(_Broker):
     """The ZeroMQ broker takes the number that a worker declared last."""
 
-    def __init__(self, slots: int, communicator: Any) -> None:
+    def __init__(self, slots: int, communicator: Any, launch: Any) -> None:
         self._slots = slots
         self._communicator = communicator
+        self._launch = launch
 
     def declare(self, extra: int) -> None:
-        # aiida-core 2.9 sends the number only along with a subscription: send the one
-        # that is there once more.
+        # aiida-core 2.9 sends the number only along with a subscription: take the place
+        # of the one that is there.
         self._communicator._task_prefetch_count = self._slots + extra
-        for name, subscriber in list(self._communicator._task_subscribers.items()):
-            self._communicator.add_task_subscriber(subscriber, name)
+        for name in list(self._communicator._task_subscribers):
+            self._communicator.add_task_subscriber(self._launch, name)
 
 
 class _Rabbitmq(_Broker):
@@ -114,11 +113,11 @@ class _Rabbitmq(_Broker):
     does not end one and begin one each time.
     """
 
-    def __init__(self, slots: int, communicator: Any, runner: Runner) -> None:
+    def __init__(self, slots: int, communicator: Any, launch: Any) -> None:
         self._slots = slots
         self._communicator = communicator
         self._queue_name = get_launch_queue_name(_broker()._prefix)
-        self._launch = convert_to_comm(_launcher(runner), runner.loop)
+        self._launch = launch
         self._consumers: list[tuple[int, Any, str]] = []
         self._resting: list[tuple[int, Any]] = []
 
@@ -166,19 +165,14 @@ def _broker_of(runner: Runner) -> _Broker | None:
     if not runner.is_daemon_runner or not slots:
         return None
     if isinstance(broker, ZeromqBroker):
-        return _Zeromq(slots, broker.get_communicator())
+        return _Zeromq(slots, broker.get_communicator(), _launch(runner))
     if isinstance(broker, RabbitmqBroker):
-        return _Rabbitmq(slots, broker.get_communicator(), runner)
+        return _Rabbitmq(slots, broker.get_communicator(), _launch(runner))
     return None
 
 
-def _launcher(runner: Runner) -> ProcessLauncher:
-    """Return a launcher like the one that the worker began with."""
-    from aiida.engine.persistence import get_object_loader
+def _launch(runner: Runner) -> Any:
+    """Return what takes up the tasks of a worker, as a broker calls it."""
+    from .launcher import Launcher
 
-    return ProcessLauncher(
-        loop=runner.loop,
-        persister=runner.persister,
-        load_context=LoadSaveContext(runner=runner),
-        loader=get_object_loader(),
-    )
+    return convert_to_comm(Launcher(runner), runner.loop)

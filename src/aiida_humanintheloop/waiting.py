@@ -15,12 +15,12 @@ from typing import Any
 import kiwipy
 from aiida.engine import WorkChain
 from aiida.engine.runners import Runner
-from aiida.orm import Node
+from aiida.orm import Node, QueryBuilder, WorkChainNode, load_node
 from plumpy.persistence import LoadSaveContext
 from plumpy.process_states import State
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import lifeline, recovery
+from . import database, lifeline, recovery
 from .custody import Custody
 from .database import (
     DatabaseLost,
@@ -32,10 +32,12 @@ from .database import (
 from .exceptions import Unreachable
 from .slots import Slots
 
-__all__ = ["WaitingWorkChain"]
+__all__ = ["WaitingWorkChain", "unfinished"]
 
 
 _WAKE_SECONDS = (0.005, 0.1)
+_IDLE_SECONDS = 10.0
+_ours: dict[str, bool] = {}
 
 
 def _wake() -> None:
@@ -53,6 +55,51 @@ def _nodes_in(values: Iterable[Any]) -> Iterator[Node]:
             yield from _nodes_in(value)
 
 
+def unfinished(filters: Mapping[str, Any] | None = None) -> list[int]:
+    """Return the PKs of all workflows that wait well and have not ended.
+
+    :param filters: of the query, further ones.
+    """
+    database.reconnect()
+    query = QueryBuilder().append(
+        WorkChainNode,
+        filters={**database.UNFINISHED, **(filters or {})},
+        project=["id", "process_type"],
+    )
+    return [pk for pk, kind in query.all() if _is_ours(kind, pk)]
+
+
+def _is_ours(kind: str, pk: int) -> bool:
+    """Return whether a process is one that waits well.
+
+    :param kind: the type of the process.
+    :param pk: of any process of that type.
+    """
+    if kind not in _ours:
+        try:
+            _ours[kind] = issubclass(load_node(pk).process_class, WaitingWorkChain)
+        except ValueError:
+            _ours[kind] = False  # its plugin is not installed
+    return _ours[kind]
+
+
+class _ListensForIt:
+    """The communicator of a process whose messages its custody takes and hands on."""
+
+    def __init__(self, communicator: kiwipy.Communicator) -> None:
+        self._communicator = communicator
+
+    def add_rpc_subscriber(self, _subscriber: Any, identifier: str) -> str:
+        """Leave it to the custody."""
+        return identifier
+
+    def remove_rpc_subscriber(self, identifier: str) -> None:
+        """Leave it to the custody."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._communicator, name)
+
+
 class WaitingWorkChain(WorkChain):
     """What `InteractiveWorkChain` is to the engine: a work chain that waits well."""
 
@@ -68,20 +115,42 @@ class WaitingWorkChain(WorkChain):
         """Take this process up in a worker of the daemon, unless another has it."""
         load: Any = partial(super().recreate_from, load_context=load_context)
         runner: Runner | None = getattr(load_context, "runner", None)
-        if runner is None or not runner.is_daemon_runner:
+        if load_context is not None and "in_custody" in load_context:
             return load(saved_state)
+        if runner is None or not runner.is_daemon_runner:
+            process = load(saved_state)
+            process.look_again()
+            return process
         lifeline.hold(runner)
         recovery.watch(runner)
-        return Custody(saved_state, load, runner)
+        return Custody(saved_state["_pid"], runner, saved_state)
+
+    def load_instance_state(self, saved_state: Any, load_context: Any) -> None:
+        """Load, and leave the messages to the custody, if there is one."""
+        load: Any = super().load_instance_state
+        load(saved_state, load_context)
+        if "in_custody" in load_context and self._communicator is not None:
+            self._communicator = _ListensForIt(self._communicator)
 
     def init(self) -> None:
         """Begin without a slot where it stood still when it was last seen."""
         super().init()
+        self.touch()
         if self.paused:
             self._give_slot_back()
 
     def look_again(self) -> None:
         """Take up what happened meanwhile, as far as no message told of it."""
+        self.touch()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has waited for a while, and nobody had a word for it."""
+        return self.paused and self.loop.time() > self._touched_at + _IDLE_SECONDS
+
+    def touch(self) -> None:
+        """Have it not count as idle for a while."""
+        self._touched_at = self.loop.time()
 
     # region the slot
 
@@ -125,7 +194,12 @@ class WaitingWorkChain(WorkChain):
 
     def message_receive(self, _comm: kiwipy.Communicator, msg: dict[str, Any]) -> Any:
         """Take a message, and have the reply sent at once."""
+        self.touch()
         self._reply_at_once()
+        return self.receive(_comm, msg)
+
+    def receive(self, _comm: kiwipy.Communicator, msg: dict[str, Any]) -> Any:
+        """Do what a message says."""
         return super().message_receive(_comm, msg)
 
     def _schedule_rpc(
@@ -219,6 +293,7 @@ class WaitingWorkChain(WorkChain):
                 self._pausing = None
                 return False
             paused: bool = super()._do_pause(state_msg)
+        self.touch()
         self._give_slot_back()
         return paused
 
