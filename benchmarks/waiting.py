@@ -4,8 +4,8 @@
 On the default profile, whose daemon has to run (it is restarted): how long ordinary
 calculations take with none waiting, with many that have just asked, and with many that
 have waited for a while; how much memory each takes in the worker; and, after a restart
-of the daemon, how much CPU each takes, how long until any can be reached, and how long a
-calculation takes that is submitted meanwhile.
+of the daemon, how much CPU each takes, how long until any can be reached, and how long
+a calculation takes that is submitted meanwhile.
 
 Use: benchmarks/waiting.py [WAITING]
 

@@ -51,8 +51,10 @@ class Custody:
     """
 
     _here: ClassVar[dict[int, Custody]] = {}
-    #: How often a process of this worker was loaded again.
+    #: How often a process of this worker was lost and loaded again.
     reloads: ClassVar[int] = 0
+    #: How often that happened, or this worker got a task.
+    news: ClassVar[int] = 0
 
     def __init__(self, pk: int, runner: Runner, saved: Bundle | None = None) -> None:
         """Prepare; nothing is loaded yet.
@@ -82,6 +84,7 @@ class Custody:
 
     async def step_until_terminated(self) -> None:
         """Return when the process has ended, or another task is kept in its place."""
+        Custody.news += 1
         before = self._here.get(self.pk)
         if before is not None and not self._is_kept:
             return  # what keeps the process must not be let go for this
@@ -162,6 +165,7 @@ class Custody:
                 if self._next_rest is not None:
                     continue  # nothing was lost
                 Custody.reloads += 1
+                Custody.news += 1
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                 await database.returns()
         finally:

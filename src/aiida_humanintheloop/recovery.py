@@ -4,6 +4,7 @@ Two things of aiida-core 2.9 are lost when the database goes away for a moment. 
 loaded is cut off from it, and every process of the worker would fail or stand still:
 such a process is loaded again. And a task that is delivered meanwhile is acknowledged
 as failed before any code of ours is asked: a process that no worker has gets a new one.
+So does one whose task was lost by a worker that died before it had looked.
 
 An answer may be kept by a client in the very moment in which the process is loaded, and
 looks for one in vain: the worker looks now and then.
@@ -12,6 +13,7 @@ looks for one in vain: the worker looks now and then.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from weakref import WeakSet
 
 from aiida.common.log import AIIDA_LOGGER
@@ -51,7 +53,9 @@ async def _watch() -> None:
     from .waiting import unfinished
 
     clock = asyncio.get_running_loop().time
-    reloads, roll_call, look = Custody.reloads, float("inf"), clock()
+    # The worker before this one may have died before it had looked for lost tasks.
+    missing: dict[str, Any] | None = {"attributes.paused": True}
+    reloads, news, quiet_since, look = Custody.reloads, Custody.news, clock(), clock()
     while True:
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         try:
@@ -61,11 +65,13 @@ async def _watch() -> None:
             idle = [each for each in Custody.here() if each.is_idle]
             await asyncio.gather(*(x.put_to_rest() for x in idle[:_REST_TOGETHER]))
             if Custody.reloads != reloads:
-                reloads, roll_call = Custody.reloads, clock() + _QUIET_SECONDS
-            if clock() >= roll_call:
-                roll_call = clock() + _QUIET_SECONDS
-                await _bring_back(unfinished())
-                roll_call = float("inf")
+                reloads, missing = Custody.reloads, {}
+            if Custody.news != news:
+                news, quiet_since = Custody.news, clock()
+            if missing is not None and clock() >= quiet_since + _QUIET_SECONDS:
+                quiet_since = clock()
+                await _bring_back(unfinished(missing))
+                missing = None
             elif clock() >= look:
                 look = clock() + _QUIET_SECONDS
                 _look_for_kept_answers()
