@@ -29,7 +29,7 @@ from tests.conftest import kill_unfinished, refresh, target_of, verdi, wait_unti
 from tests.faults import restart_daemon, wait_for_services
 
 pytestmark = pytest.mark.restarts_daemon
-GAMES = 12
+GAMES = 11
 # It is put to rest 10 s after the last word, ten workflows at a time.
 RESTS_AFTER_SECONDS = 14
 
@@ -162,3 +162,16 @@ def test_a_deadline_passes(loads: Loads) -> None:
     assert node.outputs.answer["value"] == "no"
     (letter,) = history(node)
     assert letter.answer.kind == "default"
+
+
+def test_one_that_cannot_be_read_harms_nobody(resting: list[WorkChainNode]) -> None:
+    """Somebody wrote into its extras; it waits, and so do the others."""
+    bad, good = resting[9:11]
+    record = bad.base.extras.get("humanintheloop")
+    bad.base.extras.set("humanintheloop", {"version": 1, "history": [{"id": "1"}]})
+    restart_daemon()
+    assert answer(good, a_wrong_guess(good)).accepted
+    refresh()
+    assert not bad.is_terminated
+    bad.base.extras.set("humanintheloop", record)
+    assert answer(bad, a_wrong_guess(bad)).accepted

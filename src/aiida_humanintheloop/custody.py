@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import kiwipy
+from aiida.common.log import AIIDA_LOGGER
 from aiida.engine import Process
 from aiida.engine.persistence import get_object_loader
 from aiida.engine.runners import Runner
 from aiida.orm import load_node
+from plumpy.exceptions import PersistenceError
 from plumpy.persistence import Bundle, LoadSaveContext
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,8 +29,9 @@ from .exceptions import Unreachable
 from .rest import Rest, rest_of
 from .slots import Slots
 
-__all__ = ["Custody", "has_owner"]
+__all__ = ["Custody"]
 
+_LOGGER = AIIDA_LOGGER.getChild("humanintheloop.custody")
 _LOOK_AGAIN_SECONDS = 0.5
 _AFTER_THE_MAIL_SECONDS = 0.5
 
@@ -37,6 +40,10 @@ _one_at_a_time = asyncio.Lock()
 
 class _NotYet(Exception):
     """The process could not be loaded, and shall be later."""
+
+
+class _Reload(Exception):
+    """The process shall go on from its last checkpoint."""
 
 
 class Custody:
@@ -61,7 +68,8 @@ class Custody:
 
         :param saved: the checkpoint, where it has been read.
         """
-        self._saved = saved
+        # Taken at once: what was read is true for as long as nobody else runs it.
+        self._saved = saved if ownership.take(pk) else None
         self._runner = runner
         self.pk = pk
         self._listens = self._has_mail = False
@@ -74,7 +82,6 @@ class Custody:
         self._run: asyncio.Task[Process | None] | None = None
         self._process: Any = None
         self._steps: asyncio.Task[None] | None = None
-        self._is_reloading = False
         self._next_rest: Rest | None = None
 
     @classmethod
@@ -134,7 +141,6 @@ class Custody:
         saved, self._saved = self._saved, None
         slots = Slots.of(self._runner)
         while not ownership.take(self.pk):
-            saved = None
             slots.give_back(self.pk)
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         try:
@@ -156,12 +162,9 @@ class Custody:
                 except (DatabaseLost, SQLAlchemyError) as error:
                     if not database.is_lost(error):
                         raise
-                except _NotYet:
+                except (_NotYet, _Reload):
                     pass
-                except asyncio.CancelledError:
-                    if not self._is_reloading:
-                        raise  # the worker ends
-                saved, self._is_reloading = None, False
+                saved = None
                 if self._next_rest is not None:
                     continue  # nothing was lost
                 Custody.reloads += 1
@@ -171,8 +174,8 @@ class Custody:
         finally:
             slots.take_back(self.pk)
             self._loaded.set()
-            self._listen_no_more()
             ownership.release(self.pk)
+            self._listen_no_more()
 
     def _listen(self) -> None:
         """Take the messages for the process from now on, whether it is loaded or not.
@@ -188,8 +191,10 @@ class Custody:
     def _listen_no_more(self) -> None:
         communicator = self._runner.communicator
         if self._listens and communicator is not None:
-            with suppress(_NotYet), _not_yet():
+            try:
                 communicator.remove_rpc_subscriber(str(self.pk))
+            except Exception as error:
+                _LOGGER.warning("cannot stop listening to %d: %r", self.pk, error)
 
     async def _receive(self, communicator: kiwipy.Communicator, message: Any) -> Any:
         """Hand the process a message, and have it loaded for that."""
@@ -206,7 +211,13 @@ class Custody:
 
         :return: False if it does not rest, but has to be loaded at once.
         """
-        rest, self._next_rest = self._next_rest or await rest_of(self.pk), None
+        rest, self._next_rest = self._next_rest, None
+        try:
+            rest = rest or await rest_of(self.pk)
+        except Exception as error:
+            if database.is_lost(error):
+                raise
+            _LOGGER.exception("cannot tell whether %d rests", self.pk)
         if rest is None:
             return False
         Slots.of(self._runner).give_back(self.pk, rest.callers)
@@ -221,21 +232,33 @@ class Custody:
         :param saved: the checkpoint, where it has been read.
         :raises _NotYet: if it cannot be loaded now.
         """
-        assert self._runner.persister is not None
         async with _one_at_a_time:
             await asyncio.sleep(0)
-            saved = saved or self._runner.persister.load_checkpoint(self.pk)
+            saved = saved or self._last_checkpoint()
             context = LoadSaveContext(
                 runner=self._runner, loader=get_object_loader(), in_custody=True
             )
             with _not_yet():  # the engine would end it as excepted
                 self._process = saved.unbundle(context)
 
+    def _last_checkpoint(self) -> Bundle:
+        """Return where to go on.
+
+        :raises DatabaseLost: if it went away in between.
+        """
+        assert self._runner.persister is not None
+        try:
+            return self._runner.persister.load_checkpoint(self.pk)
+        except PersistenceError as error:
+            if error.__context__ is not None and database.is_lost(error.__context__):
+                raise DatabaseLost from error
+            raise
+
     async def _run_to_its_end(self) -> Process:
         """Run the process that is loaded.
 
         :raises DatabaseLost: if it has to be loaded again.
-        :raises asyncio.CancelledError: by `reload`, and where the worker ends.
+        :raises _Reload: by `reload`.
         """
         process = self._process
         try:
@@ -251,10 +274,16 @@ class Custody:
             self._wanted.clear()
             self._loaded.set()
             self._steps = asyncio.ensure_future(process.step_until_terminated())
-            await self._steps
+            # What is cancelled here is this worker; what is cancelled there, see below.
+            await asyncio.wait({self._steps})
+            if self._steps.cancelled():
+                raise _Reload
+            self._steps.result()
             ended: Process = process
             return ended
         finally:
+            if self._steps is not None:
+                self._steps.cancel()
             # Also where the worker ends: what is cancelled judges no more.
             self._loaded.clear()
             self._process = None
@@ -277,7 +306,7 @@ class Custody:
         """Have the process go on from its last checkpoint, wherever it is now."""
         owner = self._owner
         if owner._process is not None and owner._steps is not None:
-            owner._is_reloading = owner._steps.cancel()
+            owner._steps.cancel()
 
     @property
     def is_idle(self) -> bool:
@@ -289,7 +318,7 @@ class Custody:
         """Have a process that is idle be loaded no more, until somebody wants it."""
         owner = self._owner
         rest = await rest_of(self.pk)
-        if rest is None:
+        if rest is None or rest.is_over:
             if owner._process is not None:
                 owner._process.touch()  # do not ask again at once
         elif owner.is_idle:
@@ -314,8 +343,3 @@ def _not_yet() -> Iterator[None]:
         if lifeline.is_away(error):
             raise _NotYet from error
         raise
-
-
-def has_owner(pk: int) -> bool:
-    """Return whether a worker of the daemon on this machine has the process."""
-    return pk in Custody._here or ownership.is_taken(pk)

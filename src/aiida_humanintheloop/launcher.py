@@ -10,6 +10,7 @@ import asyncio
 from functools import cached_property
 from typing import Any
 
+from aiida.common.log import AIIDA_LOGGER
 from aiida.engine.persistence import get_object_loader
 from aiida.engine.processes.launcher import ProcessLauncher
 from aiida.engine.runners import Runner
@@ -21,6 +22,8 @@ from . import database
 from .custody import Custody
 
 __all__ = ["Launcher"]
+
+_LOGGER = AIIDA_LOGGER.getChild("humanintheloop.launcher")
 
 
 class Launcher(ProcessLauncher):
@@ -42,11 +45,9 @@ class Launcher(ProcessLauncher):
         """Take a process up; one that waits is not loaded yet."""
         # A task that fails is acknowledged, and lost.
         await database.returns()
-        if nowait or pid not in self._waiting:
+        if nowait or not self._waits(pid):
             launch: Any = super()._continue
             return await launch(communicator, pid, nowait, tag)
-        # Whether it still waits is asked when this worker has it.
-        self._waiting.discard(pid)
         custody = Custody(pid, self._runner)
         try:
             await custody.step_until_terminated()
@@ -58,6 +59,17 @@ class Launcher(ProcessLauncher):
             give_up(load_node(pid), error, message)
             raise
         return serialize(custody.future().result())
+
+    def _waits(self, pk: int) -> bool:
+        """Return whether a process of our kind stood still at the first task.
+
+        Whether it still does is asked when this worker has it.
+        """
+        try:
+            return pk in self._waiting
+        except Exception:
+            _LOGGER.exception("it is not known which workflows wait")
+            return False
 
     @cached_property
     def _waiting(self) -> set[int]:

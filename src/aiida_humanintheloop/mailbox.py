@@ -27,6 +27,7 @@ __all__ = [
     "Until",
     "letters_of",
     "now",
+    "open_letters_of",
     "timestamp",
 ]
 
@@ -115,6 +116,18 @@ def letters_of(extras: dict[str, Any]) -> list[Letter]:
     """Return the questions that lie in a node's extras, oldest first."""
     record = extras.get(RECORD) or {}
     return [Letter(entry) for entry in record.get("history", [])]
+
+
+def open_letters_of(record: dict[str, Any]) -> list[Letter]:
+    """Return the questions that wait for an answer, without a look at the others.
+
+    :param record: the extra `humanintheloop` of a node.
+    """
+    return [
+        Letter(entry)
+        for entry in record["history"]
+        if not (entry.get("answer") or entry.get("closed"))
+    ]
 
 
 class Mailbox:

@@ -11,6 +11,9 @@ from aiida.manage import get_config, get_manager
 
 __all__ = ["is_taken", "release", "take"]
 
+# To take a lock that one has, as the kernel sees it, is no failure.
+_taken: set[int] = set()
+
 
 def take(pk: int) -> bool:
     """Return whether this worker has the process now, which only one can.
@@ -23,20 +26,19 @@ def take(pk: int) -> bool:
         fcntl.lockf(_lock_file(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, pk)
     except (BlockingIOError, PermissionError):
         return False
+    _taken.add(pk)
     return True
 
 
 def release(pk: int) -> None:
     """Let another worker have the process."""
+    _taken.discard(pk)
     fcntl.lockf(_lock_file(), fcntl.LOCK_UN, 1, pk)
 
 
 def is_taken(pk: int) -> bool:
-    """Return whether another worker of the daemon on this machine has the process.
-
-    Not to be asked of a process that this worker has: that would be dropped.
-    """
-    if not take(pk):
+    """Return whether a worker of the daemon on this machine has the process."""
+    if pk in _taken or not take(pk):
         return True
     release(pk)
     return False

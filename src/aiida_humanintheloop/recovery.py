@@ -22,9 +22,9 @@ from aiida.orm import QueryBuilder, WorkChainNode
 from plumpy.process_comms import MessageBuilder
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import database
+from . import database, ownership
 from .connection import Connection
-from .custody import Custody, has_owner
+from .custody import Custody
 from .database import DatabaseLost
 from .exceptions import NotLoaded, Unreachable
 from .mailbox import NOTE
@@ -63,7 +63,10 @@ async def _watch() -> None:
                 if each.is_stale:
                     each.reload()
             idle = [each for each in Custody.here() if each.is_idle]
-            await asyncio.gather(*(x.put_to_rest() for x in idle[:_REST_TOGETHER]))
+            await asyncio.gather(
+                *(each.put_to_rest() for each in idle[:_REST_TOGETHER]),
+                return_exceptions=True,  # the database is away, and it goes on waiting
+            )
             if Custody.reloads != reloads:
                 reloads, missing = Custody.reloads, {}
             if Custody.news != news:
@@ -103,7 +106,7 @@ def _look_for_kept_answers() -> None:
 
 async def _bring_back(pks: list[int]) -> None:
     """Make a task for each of these processes that nobody has, here or elsewhere."""
-    pks = [pk for pk in pks if not has_owner(pk)]
+    pks = [pk for pk in pks if not ownership.is_taken(pk)]
     if not pks:
         return
     connection = Connection()

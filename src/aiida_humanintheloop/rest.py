@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from aiida.common.links import LinkType
+from aiida.common.log import AIIDA_LOGGER
 from aiida.orm import ProcessNode, QueryBuilder, WorkChainNode, WorkflowNode
 
 from . import database
-from .mailbox import ANSWER, RECORD, letters_of, now
+from .mailbox import ANSWER, RECORD, now, open_letters_of
 from .question import WAIT
 
 __all__ = ["Rest", "rest_of"]
+
+_LOGGER = AIIDA_LOGGER.getChild("humanintheloop.rest")
 
 # Hundreds of tasks may come at once: the database is asked for them together.
 _TOGETHER_SECONDS = 0.005
@@ -43,14 +45,20 @@ class Rest:
 
     async def lasts(self, wanted: asyncio.Event) -> None:
         """Return when the process is wanted, or its deadline has passed."""
-        while not wanted.is_set():
-            left = _LOOK_AGAIN_SECONDS
-            if self.until is not None:
-                left = min(left, (self.until - now()).total_seconds())
-            if left <= 0:
-                return
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(wanted.wait(), left)
+        waiting = asyncio.ensure_future(wanted.wait())
+        try:
+            while not (waiting.done() or self.is_over):
+                left = _LOOK_AGAIN_SECONDS
+                if self.until is not None:
+                    left = min(left, (self.until - now()).total_seconds())
+                await asyncio.wait({waiting}, timeout=left)
+        finally:
+            waiting.cancel()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its deadline has passed."""
+        return self.until is not None and self.until <= now()
 
 
 async def rest_of(pk: int) -> Rest | None:
@@ -88,13 +96,19 @@ def _rests(pks: Iterable[int]) -> dict[int, Rest]:
         filters={
             "id": {"in": list(pks)},
             "attributes.paused": True,
-            **database.UNFINISHED,
+            # One that is `waiting` awaits a calculation, too.
+            "attributes.process_state": "running",
+            f"extras.{RECORD}": {"of_type": "object"},
         },
         project=["id", f"extras.{RECORD}", f"extras.{ANSWER}"],
     )
-    until = {}
+    until: dict[int, datetime | None] = {}
     for pk, record, answer in query.all():
-        waiting = [x for x in letters_of({RECORD: record}) if x.is_open]
+        try:
+            waiting = open_letters_of(record)
+        except Exception:  # whatever it is, it shall not end the others
+            _LOGGER.warning("the questions of %d cannot be read", pk)
+            continue
         if waiting and answer is None:
             deadlines = [
                 letter.deadline

@@ -78,8 +78,8 @@ def _is_ours(kind: str, pk: int) -> bool:
     if kind not in _ours:
         try:
             _ours[kind] = issubclass(load_node(pk).process_class, WaitingWorkChain)
-        except ValueError:
-            _ours[kind] = False  # its plugin is not installed
+        except Exception:
+            _ours[kind] = False  # its plugin is not installed, or broken
     return _ours[kind]
 
 
