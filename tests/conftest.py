@@ -23,6 +23,7 @@ REPOSITORY = Path(__file__).parent.parent
 # A profile that is there already, as the image's with PostgreSQL and RabbitMQ.
 PROFILE = os.environ.get("AIIDA_TEST_PROFILE")
 PATIENCE_SECONDS = 60.0
+LOG_LINES = 40
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -73,6 +74,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 folder = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None]:
+    """Show beside a failure what the daemon said: its logs are thrown away."""
+    report: Any = yield
+    if report.failed and PROFILE is None:
+        for log in sorted(item.config.stash[folder].rglob("*.log")):
+            lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+            report.sections.append((f"The end of {log.name}", "\n".join(lines)))
+    return report
 
 
 def wait_until(
