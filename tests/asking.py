@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
@@ -187,3 +188,21 @@ class AskAfterAFailure(AskOne):
         except Exception:
             if not is_caught:
                 raise
+
+
+class CountLoaded(WorkChain):
+    """Return how many processes of a kind are in the memory of this worker."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take the name of a class."""
+        super().define(spec)
+        spec.input("kind", valid_type=Str)
+        spec.outline(cls.count)
+        spec.output("loaded", valid_type=Int)
+
+    def count(self):
+        """Count, once the garbage is gone."""
+        gc.collect()
+        kinds = [type(each).__name__ for each in gc.get_objects()]
+        self.out("loaded", Int(kinds.count(self.inputs.kind.value)).store())

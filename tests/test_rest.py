@@ -24,7 +24,7 @@ from aiida_humanintheloop import HumanLoopWorkChain, Question
 from aiida_humanintheloop.inbox import answer, history, open_questions
 from aiida_humanintheloop.mailbox import Mailbox, timestamp
 from aiida_humanintheloop.question import Answer
-from tests.asking import AskOne
+from tests.asking import AskOne, CountLoaded
 from tests.conftest import kill_unfinished, refresh, target_of, verdi, wait_until
 from tests.faults import restart_daemon, wait_for_services
 
@@ -79,6 +79,16 @@ def asked() -> set[int]:
 def a_wrong_guess(node: WorkChainNode) -> int:
     """Return a guess that does not end the game."""
     return target_of(node) % 100 + 1
+
+
+def test_nothing_is_left_of_what_was_loaded(
+    resting: list[WorkChainNode], loads: Loads
+) -> None:
+    """In the memory of the worker, once it rests."""
+    count = submit(CountLoaded, kind=HumanLoopWorkChain.__name__)
+    wait_until(lambda: refresh() or count.is_finished_ok, "it counts")
+    assert count.outputs.loaded == 0
+    assert loads() == [count.pk]
 
 
 def test_only_what_is_answered_is_loaded(

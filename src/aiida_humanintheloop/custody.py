@@ -284,6 +284,9 @@ class Custody:
         finally:
             if self._steps is not None:
                 self._steps.cancel()
+                # Its traceback has the process, and with that hundreds of nodes that
+                # each commit marks as out of date.
+                self._steps = None
             # Also where the worker ends: what is cancelled judges no more.
             self._loaded.clear()
             self._process = None
