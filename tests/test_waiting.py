@@ -10,12 +10,8 @@ from collections.abc import Iterator
 from itertools import product
 
 import pytest
+from aiida.cmdline.utils.ascii_vis import format_call_graph
 from aiida.engine import submit
-from aiida.engine.processes.control import (
-    kill_processes,
-    pause_processes,
-    play_processes,
-)
 from aiida.manage import get_config_option, get_manager
 from aiida.orm import Bool, Dict, InstalledCode, Int, WorkChainNode, load_node
 from aiida.plugins import CalculationFactory
@@ -26,7 +22,6 @@ from tests.asking import AskAfterAFailure, Parent
 from tests.conftest import (
     have_daemon,
     kill_unfinished,
-    paused,
     refresh,
     target_of,
     verdi,
@@ -43,6 +38,7 @@ from tests.faults import (
 pytestmark = pytest.mark.restarts_daemon
 SLOTS = 5
 GAMES = int(os.environ.get("WAITING_GAMES", "50"))
+TOGETHER = 100  # more at once wait longer than AiiDA does for a reply
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +124,41 @@ def see_others_run(code: InstalledCode) -> None:
     assert all(job.is_finished_ok for job in jobs)
 
 
+def see_the_engine_controls(games: list[WorkChainNode]) -> None:
+    """See that `verdi process` shows, pauses and plays each, and kills what it is told.
+
+    New games take the place of those that were killed.
+    """
+    refresh()
+    listed = verdi("process", "list", "--raw", "--paused", "-P", "pk").split()
+    assert {str(node.pk) for node in games} <= set(listed)
+    assert all(f"<{node.pk}>" in format_call_graph(node) for node in games)
+    one = str(random.choice(games).pk)
+    assert f"<{one}>" in verdi("process", "status", one)
+    control("pause", games)
+    asked = {node.pk: len(history(node)) for node in games}
+    for node in games:
+        node.base.extras.set("answer", a_wrong_guess(node))
+    control("play", games)
+    check(games)
+    assert {node.pk: len(history(node)) - 1 for node in games} == asked
+    killed = random.sample(games, 2 * SLOTS)
+    control("kill", killed)
+    wait_until(lambda: refresh() or all(n.is_killed for n in killed), "they are killed")
+    for node in killed:
+        games.remove(node)
+        games.append(submit(HumanLoopWorkChain, max_iters=100))
+    wait_until(lambda: all_ask(games), "the new ones ask")
+
+
+def control(command: str, nodes: list[WorkChainNode]) -> None:
+    """Have `verdi process` do something to each, and say that it is done."""
+    for first in range(0, len(nodes), TOGETHER):
+        pks = [str(node.pk) for node in nodes[first : first + TOGETHER]]
+        said = verdi("process", command, "--timeout", "50", *pks)
+        assert said.count(" processed.") == len(pks), said
+
+
 def test_everybody_asks_and_others_run_meanwhile(
     games: list[WorkChainNode], code: InstalledCode
 ) -> None:
@@ -136,9 +167,20 @@ def test_everybody_asks_and_others_run_meanwhile(
     assert all_ask(games)
 
 
+def test_the_engine_controls_each_of_them(
+    games: list[WorkChainNode], code: InstalledCode
+) -> None:
+    """Play takes the extra; what is killed holds no slot either."""
+    see_the_engine_controls(games)
+    see_others_run(code)
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_nothing_is_lost_when(fault: str, games: list[WorkChainNode]) -> None:
-    """Each takes an answer, first at once and then one after the other."""
+    """Each takes an answer, first at once and then one after the other.
+
+    And each takes what `verdi process` has to say.
+    """
     if fault not in possible():
         pytest.skip("SQLite has no server that could die")
     FAULTS[fault]()
@@ -150,6 +192,7 @@ def test_nothing_is_lost_when(fault: str, games: list[WorkChainNode]) -> None:
         guess(node)
     check(games)
     assert not [node for node in games if node.is_terminated]
+    see_the_engine_controls(games)
 
 
 @pytest.mark.parametrize("fault", ["the worker is killed", "the broker is killed"])
@@ -179,33 +222,6 @@ def test_a_person_reads_nothing_of_a_broker_that_dies(
     assert done.stdout.count("\n") == 1
     assert done.stdout.startswith(f"{pk}: ")
     check(games)
-
-
-def test_the_engine_controls_each_of_them(
-    games: list[WorkChainNode], code: InstalledCode
-) -> None:
-    """Play takes the extra; pause, status, list and kill do what they do."""
-    wait_for_services()
-    have_daemon()
-    wait_until(lambda: all_ask(games), "all of them ask")
-    some = random.sample(games, 4)
-    for node in some:
-        node.base.extras.set("answer", a_wrong_guess(node))
-    play_processes(some, timeout=30)
-    check(some)
-    pause_processes(some, timeout=30)
-    assert all(paused(node) for node in some)
-    refresh()
-    listed = verdi("process", "list", "--raw", "--paused", "-P", "pk").split()
-    assert {str(node.pk) for node in games} <= set(listed)
-    for node in some:
-        assert str(node.pk) in verdi("process", "status", str(node.pk))
-    killed = random.sample(games, 2 * SLOTS)
-    kill_processes(killed, timeout=30)
-    wait_until(lambda: refresh() or all(n.is_killed for n in killed), "they are killed")
-    for node in killed:
-        games.remove(node)
-    see_others_run(code)  # what is killed holds no slot either
 
 
 def test_a_second_task_does_not_run_it_twice(games: list[WorkChainNode]) -> None:
