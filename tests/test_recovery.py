@@ -16,6 +16,7 @@ from aiida_humanintheloop.mailbox import Mailbox, timestamp
 from aiida_humanintheloop.question import Answer
 from tests.asking import AskAfterAFailure
 from tests.conftest import kill_unfinished, paused, refresh, target_of, wait_until
+from tests.faults import restart_daemon
 
 
 @pytest.fixture
@@ -60,6 +61,17 @@ def test_a_task_that_was_lost_is_made_anew(
     )
     question = Dict(Question("Well?").to_record())
     submit(AskAfterAFailure, question=question, is_caught=Bool(False))
+    wait_until(lambda: paused(without_task), "somebody has brought it back")
+    assert paused(game)
+
+
+@pytest.mark.restarts_daemon
+def test_a_worker_that_starts_looks_for_what_had_begun(
+    without_task: WorkChainNode, game: WorkChainNode
+) -> None:
+    """The worker before it may have died in a step, and the task on its way to it."""
+    without_task.set_process_state("running")
+    restart_daemon()
     wait_until(lambda: paused(without_task), "somebody has brought it back")
     assert paused(game)
 

@@ -4,7 +4,8 @@ Two things of aiida-core 2.9 are lost when the database goes away for a moment. 
 loaded is cut off from it, and every process of the worker would fail or stand still:
 such a process is loaded again. And a task that is delivered meanwhile is acknowledged
 as failed before any code of ours is asked: a process that no worker has gets a new one.
-So does one whose task was lost by a worker that died before it had looked.
+So does one that had begun, and whose task was lost by a worker that died before it had
+looked, or by this one before it had anything of ours.
 
 An answer may be kept by a client in the very moment in which the process is loaded, and
 looks for one in vain: the worker looks now and then.
@@ -37,6 +38,8 @@ _LOOK_AGAIN_SECONDS = 0.5
 _QUIET_SECONDS = 5.0
 # To put one to rest takes a few ms, and others want the worker, too.
 _REST_TOGETHER = 10
+# What nobody has begun may well queue behind others.
+_BEGUN = {"attributes.process_state": {"in": ["running", "waiting"]}}
 
 _watched: WeakSet[Runner] = WeakSet()
 
@@ -54,7 +57,7 @@ async def _watch() -> None:
 
     clock = asyncio.get_running_loop().time
     # The worker before this one may have died before it had looked for lost tasks.
-    missing: dict[str, Any] | None = {"attributes.paused": True}
+    missing: dict[str, Any] | None = _BEGUN
     reloads, news, quiet_since, look = Custody.reloads, Custody.news, clock(), clock()
     while True:
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
