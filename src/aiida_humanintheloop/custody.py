@@ -146,11 +146,11 @@ class Custody:
         try:
             while True:
                 try:
-                    self._listen()
                     stands_still = saved is None or saved.get("_paused") is not None
                     if stands_still and await self._rest():
                         await self._load()
                     elif saved is not None or self._is_unfinished():
+                        await self._listen()
                         await self._load(saved)
                     else:
                         return None
@@ -177,16 +177,21 @@ class Custody:
             ownership.release(self.pk)
             self._listen_no_more()
 
-    def _listen(self) -> None:
+    async def _listen(self) -> None:
         """Take the messages for the process from now on, whether it is loaded or not.
+
+        RabbitMQ makes a queue for it, 5 to 10 ms in which the worker does other things.
 
         :raises _NotYet: if the broker is away.
         """
         communicator = self._runner.communicator
-        if not self._listens and communicator is not None:
-            with _not_yet():
-                communicator.add_rpc_subscriber(self._receive, identifier=str(self.pk))
-            self._listens = True
+        if self._listens or communicator is None:
+            return
+        with _not_yet():
+            await asyncio.to_thread(
+                communicator.add_rpc_subscriber, self._receive, identifier=str(self.pk)
+            )
+        self._listens = True
 
     def _listen_no_more(self) -> None:
         communicator = self._runner.communicator
@@ -221,6 +226,7 @@ class Custody:
         if rest is None:
             return False
         Slots.of(self._runner).give_back(self.pk, rest.callers)
+        await self._listen()
         await rest.lasts(self._wanted)
         return True
 
