@@ -80,6 +80,7 @@ def open_letter(node: WorkChainNode) -> bool:
 
 def guess(node: WorkChainNode) -> None:
     """Make one more guess, and see that it counts once: now, or when it is taken."""
+    refresh()  # the connection to a server that was killed
     wait_until(lambda: open_letter(node), f"{node.pk} asks")
     before = len(history(node))
     verdict = answer(node, a_wrong_guess(node))
