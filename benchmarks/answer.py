@@ -33,6 +33,7 @@ from rich.table import Table
 
 from aiida_humanintheloop import HumanLoopWorkChain
 from aiida_humanintheloop.inbox import Conversation
+from aiida_humanintheloop.workflows.guessing_game import hidden_number
 
 AUTO_GUESS = Path(__file__).parent.parent / "scripts" / "auto-guess.py"
 ROUNDS_BY_HAND = 5
@@ -121,7 +122,7 @@ def main(rounds: int) -> None:
     measured: dict[str, list[float]] = {}
     for name, play in WAYS.items():
         node = new_game(rounds)
-        number = HumanLoopWorkChain.hidden_number(node.uuid)
+        number = hidden_number(node.uuid)
         wrong = [guess for guess in (1, 2, 3) if guess != number]
         measured[name] = play(node, [wrong[n % 2] for n in range(rounds)])
         kill_processes([node])

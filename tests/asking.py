@@ -11,7 +11,12 @@ from aiida.engine import BaseRestartWorkChain, WorkChain, while_
 from aiida.orm import Bool, Dict, Int, QueryBuilder, Str, WorkChainNode
 from aiida.plugins import CalculationFactory
 
-from aiida_humanintheloop import InteractiveWorkChain, Question
+from aiida_humanintheloop import Integer, InteractiveWorkChain, Question
+
+
+def plain(node):
+    """Return what a decision was; of a node that was chosen, the UUID."""
+    return node.uuid if node.creator is None else getattr(node, "value", None)
 
 
 class AskOne(InteractiveWorkChain):
@@ -37,8 +42,7 @@ class AskOne(InteractiveWorkChain):
 
     def after(self):
         """Return the value, or the UUID of a node."""
-        value = self.answer()
-        self.out("answer", Dict({"value": getattr(value, "uuid", value)}).store())
+        self.out("answer", Dict({"value": plain(self.answer())}).store())
 
     def even(self, value):
         """Refuse odd numbers; fail on 13."""
@@ -69,7 +73,7 @@ class AskTwo(InteractiveWorkChain):
     def after(self):
         """Return what was answered."""
         names = [name for name in ("first", "second") if self.answered(name)]
-        answers = {name: self.answer(name) for name in names}
+        answers = {name: plain(self.answer(name)) for name in names}
         self.out("answers", Dict(answers).store())
 
 
@@ -96,7 +100,7 @@ class AskAgain(InteractiveWorkChain):
         kind = Question.from_record(self.inputs.question.get_dict()).kind
         value = self.answer()
         if kind.kind != "node":
-            kind.read(value)
+            kind.read(plain(value))
 
 
 class AskAndDie(AskOne):
@@ -105,6 +109,17 @@ class AskAndDie(AskOne):
     def put(self):
         """Ask, and be killed."""
         super().put()
+        if not self.node.base.extras.get("died", False):
+            self.node.base.extras.set("died", True)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class AskAndDieAfter(AskOne):
+    """Lose the worker in the step that reads the answer, once."""
+
+    def after(self):
+        """Read, and be killed."""
+        super().after()
         if not self.node.base.extras.get("died", False):
             self.node.base.extras.set("died", True)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -142,12 +157,12 @@ class AskInRestart(InteractiveWorkChain, BaseRestartWorkChain):
 
     def put(self):
         """Ask for the second number."""
-        self.ask(Question("Add how much?", default="1"))
+        self.ask(Question("Add how much?", Integer(), default=1))
 
     def take(self):
         """Go on with the answer as an input."""
         inputs = self.exposed_inputs(self._process_class, "add")
-        self.ctx.inputs = AttributeDict({**inputs, "y": Int(int(self.answer()))})
+        self.ctx.inputs = AttributeDict({**inputs, "y": self.answer()})
 
 
 class Parent(WorkChain):

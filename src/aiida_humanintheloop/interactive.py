@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .database import DatabaseLost, reconnect
 from .deadlines import Deadlines
+from .decision import record
 from .exceptions import InvalidAnswer
 from .judge import read_answer, read_value, verdict_on_late
 from .kinds import Node, shown
@@ -90,18 +91,27 @@ class InteractiveWorkChain(WaitingWorkChain):
         self.pause(STATUS)
 
     def answer(self, name: str | None = None) -> Any:
-        """Return the answer to the question that was asked last.
+        """Return the answer to the question that was asked last, as a stored node.
 
         :param name: which one, of several that were asked together.
-        :return: the value; for a question for a node, the node.
+        :return: the value as `Int`, `Float`, `Bool`, `Str`, `List` or `Dict`, output of
+            the decision; for a question for a node, that node.
         :raises LookupError: if it was not answered (see `answered`), or not asked.
         """
         for letter in self.mailbox.last_batch():
             if name in (None, letter.name) and letter.answer is not None:
-                value = letter.answer.value
-                is_node = isinstance(letter.question.kind, Node)
-                return load_node(value) if is_node else value
+                return self._node_of(letter)
         raise LookupError(f"no answer{f' to {name}' if name else ''} is there")
+
+    def answers(self) -> list[Any]:
+        """Return the answers to all questions so far as nodes, oldest first."""
+        letters = self.mailbox.letters()
+        return [self._node_of(letter) for letter in letters if letter.decision]
+
+    def _node_of(self, letter: Letter) -> Any:
+        if isinstance(letter.question.kind, Node) and letter.answer is not None:
+            return load_node(letter.answer.value)
+        return load_node(letter.decision)
 
     def answered(self, name: str) -> bool:
         """Return whether this question, of those asked last, was answered."""
@@ -285,7 +295,20 @@ class InteractiveWorkChain(WaitingWorkChain):
         """Run the next step, or end where a deadline says so."""
         if self._ends_with is not None and not self._is_ahead:
             return self.exit_codes[self._ends_with]
+        with self._lost_not_failed():
+            self._record_decisions()
         return super()._do_step()
+
+    def _record_decisions(self) -> None:
+        """Have what was answered be in the provenance graph before it has effects.
+
+        Here, and not where it is judged: what a step calls, the engine links to it.
+        """
+        for letter in self.mailbox.last_batch():
+            if letter.answer is not None and letter.decision is None:
+                with self._one_commit():
+                    value = record(self.node, letter)
+                    self.mailbox.decided(letter, value.uuid)
 
     # endregion
     # region ways in

@@ -55,6 +55,7 @@ class Letter:
     :ivar batch: number of the `ask` that put it; what is asked together has the same.
     :ivar deadline: when it is decided without a person, None if never.
     :ivar taken_at: when the answer came to count, where it was kept until then.
+    :ivar decision: UUID of the value in the provenance graph, None until it is there.
     :ivar closed: why nobody can answer it any more, None if it is open or answered.
     """
 
@@ -73,6 +74,7 @@ class Letter:
         answer = record.get("answer")
         self.answer: Answer | None = Answer(**answer) if answer else None
         self.taken_at: str | None = record.get("taken_at")
+        self.decision: str | None = record.get("decision")
 
     @property
     def is_open(self) -> bool:
@@ -248,6 +250,14 @@ class OwnMailbox(Mailbox):
                 letters.append(other)
         self._post(letters)
         return self.open_letters()
+
+    def decided(self, letter: Letter, uuid: str) -> None:
+        """Record which node an answer has become."""
+        self._letters = [
+            other.but(decision=uuid) if other.id == letter.id else other
+            for other in self.letters()
+        ]
+        self._extras.set(RECORD, self._record())
 
     def complain(self, reason: str) -> None:
         """Say in the question why an answer was not taken, and clear that answer."""

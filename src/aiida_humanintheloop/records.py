@@ -8,12 +8,15 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
+from .decision import Decision
 from .inbox import Waiting
 from .mailbox import Letter
 from .question import Verdict
 
 __all__ = [
     "age",
+    "decision_record",
+    "decision_rows",
     "history_rows",
     "letter_record",
     "one_line",
@@ -113,4 +116,31 @@ def history_rows(letters: Iterable[Letter]) -> list[list[str]]:
                 one_line(letter.taken_at or ""),
             ]
         rows.append([letter.id, one_line(letter.label), *said])
+    return rows
+
+
+def decision_record(decision: Decision) -> dict[str, Any]:
+    """Return a decision as JSON can hold it."""
+    return {**asdict(decision), "evidence": decision.evidence}
+
+
+def decision_rows(found: Iterable[Decision]) -> list[list[str]]:
+    """Return a row per decision."""
+    rows = []
+    for each in found:
+        said, value = each.response, each.response["value"]
+        rows.append(
+            [
+                str(each.pk),
+                one_line(value if isinstance(value, str) else json.dumps(value)),
+                one_line(each.question["text"]),
+                one_line(each.workflow),
+                one_line(said.get("by") or ("?" if said["kind"] == "human" else "")),
+                one_line(said.get("at", "")),
+                one_line(said["kind"]),
+                one_line(said.get("via", "")),
+                one_line(said.get("comment", "")),
+                " ".join(each.evidence),
+            ]
+        )
     return rows

@@ -14,14 +14,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from .decision import Decision
 from .inbox import Waiting
 from .kinds import Choice, Choices, shown
 from .mailbox import Letter
 from .question import Verdict
-from .records import age, history_rows, one_line, waiting_rows
+from .records import age, decision_rows, history_rows, one_line, waiting_rows
 
 __all__ = [
     "live",
+    "print_decisions",
     "print_end",
     "print_history",
     "print_json",
@@ -90,6 +92,29 @@ def print_history(letters: Iterable[Letter]) -> None:
         return
     names = ("#", "Question", "Answer", "By", "At", "Via", "Comment", "Taken at")
     _console.print(_table(names, rows, keep={"#", "Question", "Answer"}))
+
+
+def print_decisions(found: Sequence[Decision]) -> None:
+    """Print who decided what."""
+    if not found:
+        print_text("It rests on no decision of a person.", "dim")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("PK", no_wrap=True)
+    table.add_column("Decision", overflow="fold", max_width=24)
+    table.add_column("Question", ratio=1)
+    for row in decision_rows(found):
+        pk, value, question, workflow, by, at, kind, via, comment, evidence = row
+        who = {"human": by, "default": "taken by default", "policy": f"policy {by}"}
+        facts = (who[kind], at, f"via {via}", workflow)
+        text = Text(question)
+        text.append(f"\n{' · '.join(fact for fact in facts if fact)}", style="dim")
+        if comment:
+            text.append(f"\n{comment}", style="italic")
+        if evidence:
+            text.append(f"\nshown: {evidence}", style="dim")
+        table.add_row(pk, Text(value), text)
+    _console.print(table)
 
 
 def _table(

@@ -27,9 +27,9 @@ def test_auto_guess_takes_answers_from_a_pipe(seat: Seat) -> None:
     assert game.returncode == 1
     assert f"docker compose run --rm auto-guess {pk}" in game.stdout
     number = seat.python(
-        "from aiida_humanintheloop import HumanLoopWorkChain\n"
+        "from aiida_humanintheloop.workflows.guessing_game import hidden_number\n"
         "from aiida.orm import load_node\n"
-        f"print(HumanLoopWorkChain.hidden_number(load_node({pk}).uuid))\n"
+        f"print(hidden_number(load_node({pk}).uuid))\n"
     )
     game = seat.auto_guess(str(pk), stdin=f"{number}\n")
     assert game.returncode == 0, game.stdout

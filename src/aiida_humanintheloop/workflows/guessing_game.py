@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from aiida.engine import while_
+from aiida.engine import calcfunction, while_
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
-from aiida.orm import Dict, Int, to_aiida_type
+from aiida.orm import Dict, Int, Str, to_aiida_type
 
 from ..interactive import InteractiveWorkChain
 from ..kinds import Integer
@@ -22,6 +22,37 @@ def at_least_one(value: Int | None, _port: object) -> str | None:
     if value is not None and value.value < 1:
         return f"`max_iters` must be 1 or more, got {value.value}."
     return None
+
+
+def hidden_number(uuid: str) -> int:
+    """Return the number of the game with this UUID.
+
+    Made anew each time: what a process keeps in its context lies readable in the node's
+    checkpoint, where a player would find it.
+    """
+    return random.Random(uuid).randint(LOWEST, HIGHEST)
+
+
+def feedback_on(guess: int, target: int) -> str:
+    """Return where the hidden number is, as seen from the guess."""
+    if guess == target:
+        return "correct"
+    return "higher" if guess < target else "lower"
+
+
+@calcfunction
+def sum_up(game: Str, **guesses: Int) -> Dict:
+    """Return how a game went: `message`, and `history`.
+
+    :param game: UUID of the workflow, from which its number follows.
+    :param guesses: the decisions of the player, as `guess_1` and so on.
+    """
+    target = hidden_number(game.value)
+    made = [guesses[f"guess_{number + 1}"].value for number in range(len(guesses))]
+    history = [{"guess": each, "feedback": feedback_on(each, target)} for each in made]
+    found = f"Found {target} in" if target in made else "Failed after"
+    message = f"{found} {len(made)} attempts"
+    return Dict(dict={"message": message, "history": history})
 
 
 class HumanLoopWorkChain(InteractiveWorkChain):
@@ -60,15 +91,6 @@ class HumanLoopWorkChain(InteractiveWorkChain):
         self.ctx.question = f"Guess a number between {LOWEST} and {HIGHEST}."
         self.report("initialized (target hidden)")
 
-    @staticmethod
-    def hidden_number(uuid: str) -> int:
-        """Return the number of the game with this UUID.
-
-        Made anew each time: what a process keeps in its context lies readable in the
-        node's checkpoint, where a player would find it.
-        """
-        return random.Random(uuid).randint(LOWEST, HIGHEST)
-
     def not_finished(self) -> bool:
         """Go on until the number is found, or the guesses are used up."""
         return not self._found and len(self.ctx.history) < self.inputs.max_iters.value
@@ -79,34 +101,27 @@ class HumanLoopWorkChain(InteractiveWorkChain):
 
     def process_answer(self) -> None:
         """Compare the guess with the hidden number."""
-        guess, target = self.answer(), self.hidden_number(self.uuid)
-        attempt = len(self.ctx.history) + 1
-        if guess == target:
-            feedback, told = "correct", "CORRECT"
-        else:
-            feedback = "higher" if guess < target else "lower"
-            told = f"answer is {feedback}"
-            self.ctx.question = f"My number is {feedback} than {guess}. Try again."
+        guess = self.answer().value
+        feedback = feedback_on(guess, hidden_number(self.uuid))
         self.ctx.history.append({"guess": guess, "feedback": feedback})
-        self.report(f"Attempt {attempt}: {guess} — {told}")
+        self.ctx.question = f"My number is {feedback} than {guess}. Try again."
+        told = "CORRECT" if self._found else f"answer is {feedback}"
+        self.report(f"Attempt {len(self.ctx.history)}: {guess} — {told}")
 
     def finish(self) -> None:
         """Say how it ended."""
-        attempts = len(self.ctx.history)
+        made = {f"guess_{n}": guess for n, guess in enumerate(self.answers(), start=1)}
+        self.out("result", sum_up(Str(self.uuid), **made))
+        attempts = len(made)
         if self._found:
             guess = self.ctx.history[-1]["guess"]
-            message = f"Found {guess} in {attempts} attempts"
             last_word = (
                 f"Correct! The number was {guess}. Attempts: {attempts}. Finished!"
             )
         else:
-            message = f"Failed after {attempts} attempts"
             last_word = f"Stopped after {attempts} attempts. (target hidden)"
             self.report(f"finished without finding the number in {attempts} attempts")
         self.mailbox.announce(last_word)
-        self.out(
-            "result", Dict({"message": message, "history": self.ctx.history}).store()
-        )
 
     @property
     def _found(self) -> bool:

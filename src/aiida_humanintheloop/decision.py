@@ -1,0 +1,161 @@
+"""An answer becomes a node of the provenance graph, found from all that rests on it.
+
+A process takes no inputs once it runs, and extras can be changed by anybody, so what
+was decided goes through a calculation function: what the person was asked, was shown
+and said are its inputs, and the workflow goes on with its output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiida.engine import calcfunction
+from aiida.orm import (
+    CalcFunctionNode,
+    Data,
+    Dict,
+    Node,
+    QueryBuilder,
+    WorkChainNode,
+    to_aiida_type,
+)
+
+from . import kinds
+from .database import upstream
+from .mailbox import Letter
+
+__all__ = ["Decision", "decide", "decisions", "record"]
+
+_TYPE = "aiida.calculations:humanintheloop.decide"
+_LABEL_CHARACTERS = 60
+
+
+@calcfunction
+def decide(question: Dict, response: Dict, **shown: Data) -> Data:
+    """Return what was decided.
+
+    :param question: what was asked, when, by which workflow, and what an answer had to
+        be.
+    :param response: `value`, and who gave it, when, how, why: `by`, `at`, `via`,
+        `comment`, and `kind`: `human`, `default` (nobody answered in time) or `policy`.
+    :param shown: the evidence, as `evidence_1` and so on; a node that was chosen, as
+        `chosen`.
+    :return: the value; the UUID of a node that was chosen.
+    """
+    value: Data = to_aiida_type(response["value"])
+    return value
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One answer on which something rests.
+
+    :ivar pk: of the calculation function.
+    :ivar uuid: of the same.
+    :ivar question: as it was asked, with `id`, `text`, `workflow`, `asked_at`, ...
+    :ivar response: `value`, `by`, `at`, `via`, `kind` and `comment`, as far as said.
+    """
+
+    pk: int
+    uuid: str
+    question: Mapping[str, Any]
+    response: Mapping[str, Any]
+
+    @property
+    def workflow(self) -> str:
+        """Class of the workflow that asked, as `verdi process list` shows it."""
+        return str(self.question["workflow"]["type"])
+
+    @property
+    def evidence(self) -> list[str]:
+        """UUIDs of the nodes that the person was shown."""
+        return list(self.question.get("evidence", ()))
+
+
+def record(workflow: WorkChainNode, letter: Letter) -> Data:
+    """Record the answer to a question, in a step of the workflow that asked.
+
+    :return: the value, stored; the UUID of a node that was chosen.
+    """
+    answer = letter.answer
+    assert answer is not None
+    question = {
+        **letter.question.to_record(),
+        "id": letter.id,
+        "asked_at": letter.asked_at.isoformat(),
+        "workflow": {"uuid": workflow.uuid, "type": workflow.process_label},
+    }
+    if letter.name is not None:
+        question["name"] = letter.name
+    said = {
+        "value": answer.value,
+        "kind": answer.kind,
+        "by": answer.by,
+        "at": answer.at,
+        "via": answer.via,
+        "comment": answer.comment,
+        "taken_at": letter.taken_at,
+    }
+    shown = _data(letter.question.evidence, "evidence_{}")
+    if isinstance(letter.question.kind, kinds.Node):
+        shown.update(_data([answer.value], "chosen"))
+    metadata = {
+        "label": " ".join(letter.label.split())[:_LABEL_CHARACTERS],
+        "description": answer.comment or "",
+        "call_link_label": f"decision_{letter.id}",
+        # Who says the same twice in the same second has decided twice.
+        "disable_cache": True,
+    }
+    inputs: dict[str, Any] = {
+        "question": to_aiida_type(question),
+        "response": to_aiida_type({k: v for k, v in said.items() if v is not None}),
+        **shown,
+        "metadata": metadata,
+    }
+    value: Data = decide(**inputs)
+    return value
+
+
+def _data(uuids: Any, label: str) -> dict[str, Data]:
+    """Return the data among nodes, which alone can go into a calculation function.
+
+    A process that was shown is named in the question, and so is a node that somebody
+    has deleted since.
+    """
+    query = QueryBuilder().append(
+        Data, filters={"uuid": {"in": list(uuids)}}, project=["uuid", "*"]
+    )
+    found = dict(query.all()) if uuids else {}
+    numbered = enumerate((found[uuid] for uuid in uuids if uuid in found), start=1)
+    return {label.format(number): node for number, node in numbered}
+
+
+def decisions(node: Node) -> list[Decision]:
+    """Return the decisions that a node rests on, through any depth, oldest first.
+
+    For data and calculations these are all that lie upstream; for a workflow, all that
+    its inputs and what it called, and those called in turn, rest on.
+
+    :param node: any stored node.
+    """
+    pks = upstream(node.pk or 0, _TYPE)
+    if not pks:
+        return []
+    found = QueryBuilder()
+    found.append(
+        CalcFunctionNode,
+        filters={"id": {"in": pks}},
+        tag="decision",
+        project=["id", "uuid"],
+    )
+    for label in ("question", "response"):
+        found.append(
+            Dict,
+            with_outgoing="decision",
+            edge_filters={"label": label},
+            project="attributes",
+        )
+    found.order_by({"decision": "ctime"})  # an archive gives new PKs, in any order
+    return [Decision(*row) for row in found.all()]

@@ -1,0 +1,255 @@
+"""What a person decided lies on the way from the question to the result."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiida.engine import calcfunction
+from aiida.orm import (
+    ArrayData,
+    Bool,
+    CalcFunctionNode,
+    Dict,
+    Float,
+    Int,
+    List,
+    Node,
+    ProcessNode,
+    Str,
+    WorkChainNode,
+)
+
+from aiida_humanintheloop import (
+    Boolean,
+    Choices,
+    Integer,
+    Json,
+    Question,
+    Text,
+    kinds,
+)
+from aiida_humanintheloop.decision import Decision, decisions
+from aiida_humanintheloop.inbox import answer, history
+from tests.asking import AskAndDieAfter, AskOne
+from tests.conftest import refresh, target_of, verdi, wait_until
+
+
+def ended(node: WorkChainNode) -> WorkChainNode:
+    """Return the workflow once it has ended well."""
+    wait_until(lambda: refresh() or node.is_terminated, "it ends")
+    assert node.is_finished_ok, node.exit_message or node.exception
+    return node
+
+
+def decided(node: ProcessNode) -> list[CalcFunctionNode]:
+    """Return the decisions that a workflow has called itself."""
+    links = node.base.links.get_outgoing(node_class=CalcFunctionNode).all()
+    return [link.node for link in links if link.link_label.startswith("decision")]
+
+
+@pytest.fixture
+def won(game: WorkChainNode) -> WorkChainNode:
+    """Return a game that was won with the third guess."""
+    number = target_of(game)
+    guesses = [*[guess for guess in (1, 2, 3) if guess != number][:2], number]
+    for each in guesses:
+        verdict = answer(game, each, comment=f"why not {each}?", by="ada@example.org")
+        assert verdict.accepted
+        wait_until(lambda n=each: refresh() or is_next(game, n), "it goes on")
+    return ended(game)
+
+
+def is_next(game: WorkChainNode, guess: int) -> bool:
+    """Return whether the game has taken a guess and asks again, or has ended."""
+    last = history(game)[-1]
+    return game.is_terminated or (last.is_open and last.id != "1")
+
+
+def test_a_result_rests_on_all_guesses(won: WorkChainNode) -> None:
+    """And each says what was asked, who answered what, how and why."""
+    found = decisions(won.outputs.result)
+    made = [entry["guess"] for entry in won.outputs.result["history"]]
+    assert [each.response["value"] for each in found] == made
+    for number, each in enumerate(found, start=1):
+        assert each.question["id"] == str(number)
+        assert each.question["workflow"]["uuid"] == won.uuid
+        assert each.response["by"] == "ada@example.org"
+        assert each.response["comment"] == f"why not {made[number - 1]}?"
+        assert (each.response["kind"], each.response["via"]) == ("human", "python")
+        assert each.response["at"] >= each.question["asked_at"]
+    assert found[0].question["text"] == "Guess a number between 1 and 100."
+    assert found == decisions(won), "a workflow rests on what it called"
+
+
+def test_no_data_comes_from_nowhere(won: WorkChainNode) -> None:
+    """What a workflow returns was made by a calculation, from what was decided."""
+    made = won.outputs.result.creator
+    guesses = made.base.links.get_incoming(link_label_filter="guess_%").all_nodes()
+    assert {guess.creator.pk for guess in guesses} == {node.pk for node in decided(won)}
+    labels = won.base.links.get_outgoing(link_label_filter="decision_%").all()
+    assert {x.link_label for x in labels} == {"decision_1", "decision_2", "decision_3"}
+    letters = history(won)
+    assert [x.decision for x in letters] == [
+        x.node.outputs.result.uuid for x in sorted(labels, key=lambda x: x.link_label)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "node_type"),
+    [
+        (Text(), "yes", Str),
+        (Integer(), 7, Int),
+        (kinds.Float(), 0.5, Float),
+        (Boolean(), False, Bool),
+        (Choices(["a", "b", "c"]), ["a", "c"], List),
+        (Json({"type": "object"}), {"a": [1, None]}, Dict),
+    ],
+)
+def test_a_value_goes_on_as_a_node(
+    ask: Callable[..., WorkChainNode], kind: Any, value: Any, node_type: type[Node]
+) -> None:
+    """Of the type that AiiDA has for it."""
+    node = ask(AskOne, question=Question("Well?", kind))
+    assert answer(node, value).accepted
+    (decision,) = decided(ended(node))
+    result = decision.outputs.result
+    assert type(result) is node_type
+    assert result.value == value
+    assert node.outputs.answer["value"] == value
+
+
+def test_what_was_shown_and_what_was_chosen_are_inputs(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """A process that was shown is named, a node that was deleted since is left out."""
+    plot, chosen = ArrayData().store(), Int(3).store()
+    shown = ask(AskOne, question=Question("Which?"))
+    question = Question("Which?", kinds.Node(of=Int), evidence=(plot, shown))
+    node = ask(AskOne, question=question)
+    assert answer(node, str(chosen.pk)).accepted
+    (decision,) = decided(ended(node))
+    assert decision.inputs.evidence_1.uuid == plot.uuid
+    assert decision.inputs.chosen.uuid == chosen.uuid
+    assert decision.outputs.result.value == chosen.uuid
+    assert node.outputs.answer["value"] == chosen.uuid, "it goes on with the node"
+    (found,) = decisions(node)
+    assert found.evidence == [plot.uuid, shown.uuid]
+
+
+def test_a_default_is_a_decision_of_nobody(ask: Callable[..., WorkChainNode]) -> None:
+    """Its kind says that the deadline passed."""
+    question = Question(
+        "In time?", default="no", within=timedelta(seconds=1), at_deadline="default"
+    )
+    node = ended(ask(AskOne, question=question))
+    (found,) = decisions(node)
+    assert (found.response["kind"], found.response["value"]) == ("default", "no")
+    assert "by" not in found.response
+
+
+def test_a_step_that_is_run_again_decides_once(daemon: None) -> None:
+    """The worker dies after the decision was recorded, in the step that reads it."""
+    from aiida.engine import submit
+
+    node = submit(AskAndDieAfter, question=Dict(Question("Alive?").to_record()))
+    wait_until(lambda: refresh() or history(node), "it asks")
+    assert answer(node, "yes").outcome in ("accepted", "kept")
+    wait_until(lambda: refresh() or node.base.extras.get("died", False), "it dies")
+    assert answer(node, "again").outcome == "refused", "and has the broker look"
+    ended(node)
+    assert len(decided(node)) == 1
+
+
+def test_each_decision_is_found_once_however_many_ways_lead_to_it(
+    won: WorkChainNode,
+) -> None:
+    """Forty steps that each use the one before twice: a million million ways."""
+    value = won.outputs.result
+    for _ in range(40):
+        value = join(value, value)
+    assert len(decisions(value)) == 3
+
+
+@calcfunction
+def join(one: Dict, other: Dict) -> Dict:
+    """Return something that rests on both."""
+    return Dict({**one, **other})
+
+
+def test_the_command_shows_who_decided(won: WorkChainNode) -> None:
+    """On 80 columns, as JSON and in raw lines; of nothing it says so."""
+    pk = str(won.outputs.result.pk)
+    text = hitl("decisions", pk)
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "ada@example.org" in text
+    assert "why not" in text
+    records = json.loads(hitl("decisions", won.uuid, "--json"))
+    assert [Decision(**less_evidence(each)) for each in records] == decisions(won)
+    rows = hitl("decisions", pk, "--raw").splitlines()
+    assert [len(row.split("\t")) for row in rows] == [10] * 3
+    nothing = Int(1).store()
+    assert hitl("decisions", str(nothing.pk)).startswith("It rests on no decision")
+
+
+def less_evidence(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record as its fields."""
+    return {key: value for key, value in record.items() if key != "evidence"}
+
+
+def hitl(*arguments: str, **more: Any) -> str:
+    """Run `aiida-hitl` on 80 columns, and return what it printed."""
+    environment = {**os.environ, "COLUMNS": "80", **more.pop("env", {})}
+    done = subprocess.run(
+        ["aiida-hitl", *arguments], text=True, capture_output=True, env=environment
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> dict[str, str]:
+    """Return the environment of somebody who has a profile of their own."""
+    folder = tmp_path / "home"
+    (folder / ".aiida").mkdir(parents=True)
+    environment = {**os.environ, "AIIDA_PATH": str(folder)}
+    subprocess.run(
+        ["verdi", "presto", "--use-zeromq", "-p", "other", "--non-interactive"],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+    return environment
+
+
+def test_an_archive_keeps_the_decisions(
+    won: WorkChainNode, elsewhere: dict[str, str], tmp_path: Path
+) -> None:
+    """All that was known of them, also without the workflow and without extras."""
+    here = hitl("decisions", won.outputs.result.uuid, "--json")
+    archive = tmp_path / "result.aiida"
+    verdi("archive", "create", str(archive), "-N", str(won.outputs.result.pk))
+    done = subprocess.run(
+        ["verdi", "archive", "import", "--extras-mode-new", "none", str(archive)],
+        env=elsewhere,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    there = hitl("decisions", won.outputs.result.uuid, "--json", env=elsewhere)
+    assert [less_pk(each) for each in json.loads(there)] == [
+        less_pk(each) for each in json.loads(here)
+    ]
+    shutil.rmtree(elsewhere["AIIDA_PATH"])
+
+
+def less_pk(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record as every profile has it."""
+    return {key: value for key, value in record.items() if key != "pk"}
