@@ -39,7 +39,8 @@ def decide(question: Dict, response: Dict, **shown: Data) -> Data:
     :param question: what was asked, when, by which workflow, and what an answer had to
         be.
     :param response: `value`, and who gave it, when, how, why: `by`, `at`, `via`,
-        `comment`, and `kind`: `human`, `default` (nobody answered in time) or `policy`.
+        `comment`, and `kind`: `human`, `default` (nobody answered in time) or `policy`;
+        of a replay, what it `repeats`.
     :param shown: the evidence, as `evidence_1` and so on; a node that was chosen, as
         `chosen`.
     :return: the value; the UUID of a node that was chosen.
@@ -97,6 +98,7 @@ def record(workflow: WorkChainNode, letter: Letter) -> Data:
         "via": answer.via,
         "comment": answer.comment,
         "taken_at": letter.taken_at,
+        "repeats": answer.repeats,
     }
     shown = _data(letter.question.evidence, "evidence_{}")
     if isinstance(letter.question.kind, kinds.Node):

@@ -23,6 +23,7 @@ from .judge import read_answer, read_value, verdict_on_late
 from .kinds import Node, shown
 from .mailbox import Letter, OwnMailbox, Until, timestamp
 from .question import DEFAULT, WAIT, Answer, Question, Verdict
+from .replay import Replay
 from .waiting import WaitingWorkChain
 
 __all__ = ["ANSWER_INTENT", "ASKED", "InteractiveWorkChain"]
@@ -377,6 +378,8 @@ class InteractiveWorkChain(WaitingWorkChain):
             self._enforce_deadlines()
             if self.mailbox.open_letters() and self.mailbox.kept() is not None:
                 self.play()
+            if self.status == STATUS:
+                self._repeat()
             return
         letters = self.mailbox.letters()
         if letters and self.status and self.status.startswith(STATUS):
@@ -385,6 +388,19 @@ class InteractiveWorkChain(WaitingWorkChain):
             late = [x for x in self.mailbox.last_batch() if x.closed == _PASSED]
             self._ends_with = late[0].question.at_deadline if late else None
             super().play()
+
+    def _repeat(self) -> None:
+        """Answer as in the run that this one repeats, if it does."""
+        if self._replay is None:
+            return
+        for letter in self.mailbox.open_letters():
+            answer = self._replay.answer_to(letter)
+            if answer is not None and self._is_open(letter):
+                self._judge(answer)
+
+    @cached_property
+    def _replay(self) -> Replay | None:
+        return Replay.of(self.node)
 
     # endregion
     # region what the engine tells
@@ -395,6 +411,7 @@ class InteractiveWorkChain(WaitingWorkChain):
         waiting = self.mailbox.open_letters()
         if paused and waiting:
             self._enforce_deadlines()
+            self._guarded(self._repeat)
             self._tell(waiting[-1])
         return paused
 

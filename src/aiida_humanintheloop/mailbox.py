@@ -55,7 +55,7 @@ class Letter:
     :ivar batch: number of the `ask` that put it; what is asked together has the same.
     :ivar deadline: when it is decided without a person, None if never.
     :ivar taken_at: when the answer came to count, where it was kept until then.
-    :ivar decision: UUID of the value in the provenance graph, None until it is there.
+    :ivar decision: UUID of the value as a node, None until the decision is recorded.
     :ivar closed: why nobody can answer it any more, None if it is open or answered.
     """
 

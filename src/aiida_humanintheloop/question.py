@@ -105,6 +105,7 @@ class Answer:
     :param kind: `human`, `default` (taken at the deadline) or `policy`.
     :param comment: why, in the person's words.
     :param key: made by the sender; the same answer sent twice has the same key.
+    :param repeats: UUID of an earlier decision that it repeats or replaces.
     """
 
     value: Any
@@ -115,6 +116,7 @@ class Answer:
     kind: Literal["human", "default", "policy"] = "human"
     comment: str | None = None
     key: str | None = None
+    repeats: str | None = None
 
     def to_json(self) -> str:
         """Return it as ASCII text, which every broker carries unharmed.

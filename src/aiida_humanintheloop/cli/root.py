@@ -14,7 +14,16 @@ __all__ = ["hitl"]
 
 # Name of a command, and the module and function that it is. They are imported when they
 # are called: completion and --help do not wait for a database.
-_COMMANDS = ("answer", "decisions", "history", "list", "play", "show", "watch")
+_COMMANDS = (
+    "answer",
+    "decisions",
+    "history",
+    "list",
+    "play",
+    "replay",
+    "show",
+    "watch",
+)
 
 
 # As a shell has it for a program that Ctrl-C ended.

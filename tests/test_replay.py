@@ -1,0 +1,158 @@
+"""A workflow runs again without a person, and otherwise where it is told to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from aiida.engine import submit
+from aiida.orm import Dict, Int, WorkChainNode, load_node
+
+from aiida_humanintheloop import Integer, Question, kinds
+from aiida_humanintheloop.decision import decisions
+from aiida_humanintheloop.exceptions import NoQuestion
+from aiida_humanintheloop.inbox import answer, history
+from aiida_humanintheloop.replay import replay
+from tests.asking import AskOne, AskTwo, Parent
+from tests.conftest import kill_unfinished, refresh, wait_until
+from tests.test_decision import ended, hitl
+
+EVEN = Question("Even?", Integer(0, 20), validator="even")
+
+
+@pytest.fixture
+def asked(ask: Callable[..., WorkChainNode]) -> WorkChainNode:
+    """Return a workflow that was answered by Ada, and has ended."""
+    node = ask(AskOne, question=EVEN)
+    assert answer(node, 8, by="ada@example.org", comment="the smallest").accepted
+    return ended(node)
+
+
+def test_it_gives_the_same_without_a_person(asked: WorkChainNode) -> None:
+    """The record says that nobody answered, and what was repeated."""
+    again = ended(replay(asked))
+    assert again.outputs.answer["value"] == asked.outputs.answer["value"] == 8
+    (then,), (now,) = decisions(asked), decisions(again)
+    said = now.response
+    assert (said["kind"], said["via"], said["by"]) == (
+        "policy",
+        "replay",
+        "ada@example.org",
+    )
+    assert said["comment"] == "the smallest"
+    assert said["repeats"] == then.uuid
+    third = ended(replay(again))
+    assert decisions(third)[0].response["repeats"] == now.uuid
+
+
+def test_what_is_changed_is_judged_too(asked: WorkChainNode) -> None:
+    """What fits gives another result; what does not is left to a person."""
+    other = ended(replay(asked, {"1": "10"}))
+    assert other.outputs.answer["value"] == 10
+    (said,) = (each.response for each in decisions(other))
+    assert said["kind"] == "policy"
+    assert said["by"] != "ada@example.org"
+    odd = replay(asked, {"1": 9})
+    wait_until(lambda: "must be even" in text_of(odd), "it is refused")
+    assert answer(odd, 12).accepted
+    assert ended(odd).outputs.answer["value"] == 12
+
+
+def text_of(node: WorkChainNode) -> str:
+    """Return the question as it stands in the extras."""
+    refresh()
+    return node.base.extras.get("question", "")
+
+
+def test_a_child_of_a_plain_work_chain_is_answered(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """By the place in which it stands below the workflow that is run again."""
+    node = ask(Parent, question=EVEN)
+    (child,) = node.called
+    assert answer(child, 6).accepted
+    again = ended(replay(ended(node), {f"{child.pk}:1": 4}))
+    assert again.called[0].outputs.answer["value"] == 4
+    ended(replay(again))
+
+
+def test_several_at_once_are_answered_by_name(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """Each by itself; the one that is changed is changed."""
+    from aiida.orm import Str
+
+    node = ask(AskTwo, until=Str("all"))
+    assert answer(node, {"first": "a", "second": "b"}).accepted
+    again = ended(replay(ended(node), {"second": "c"}))
+    assert again.outputs.answers.get_dict() == {"first": "a", "second": "c"}
+
+
+def test_a_node_that_was_chosen_is_chosen_again(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """The very node, where it is offered again."""
+    nodes = [Int(1).store(), Int(2).store()]
+    question = Question("Which?", kinds.Node(among=nodes))
+    node = ask(AskOne, question=question)
+    assert answer(node, str(nodes[1].pk)).accepted
+    again = ended(replay(ended(node)))
+    assert again.outputs.answer["value"] == nodes[1].uuid
+
+
+def test_what_was_not_asked_then_is_asked(game_won_otherwise: WorkChainNode) -> None:
+    """A new game has a new number, and so other questions after the first."""
+    first, second = history(game_won_otherwise)[:2]
+    assert first.answer is not None
+    assert first.answer.kind == "policy"
+    assert second.is_open
+
+
+@pytest.fixture
+def game_won_otherwise(game: WorkChainNode) -> WorkChainNode:
+    """Return the replay of a game that ended with its first guess."""
+    from tests.conftest import target_of
+
+    assert answer(game, target_of(game)).accepted
+    again = replay(ended(game))
+    wait_until(lambda: refresh() or len(history(again)) == 2, "it asks anew")
+    yield again
+    kill_unfinished([again])
+
+
+def test_who_asks_for_what_was_never_asked_is_told(asked: WorkChainNode) -> None:
+    """Before anything is submitted."""
+    with pytest.raises(NoQuestion, match="never asked 7"):
+        replay(asked, {"7": 1})
+
+
+def test_the_command_runs_it_again(asked: WorkChainNode) -> None:
+    """It says which one that is; what is no change it refuses in one line."""
+    said = hitl("replay", str(asked.pk), "--change", "1=14")
+    assert f"is answered as <{asked.pk}> was" in said.replace("\n", " ")
+    record = json.loads(hitl("replay", str(asked.pk), "--json"))
+    assert ended(load_node(record["uuid"])).outputs.answer["value"] == 8
+    for wrong in ("nothing", "=1", "7=1"):
+        done = subprocess.run(
+            ["aiida-hitl", "replay", str(asked.pk), "--change", wrong],
+            text=True,
+            capture_output=True,
+        )
+        assert done.returncode in (1, 2), done
+        assert "Error: " in done.stderr.splitlines()[-1]
+
+
+def test_it_survives_a_worker_that_dies(asked: WorkChainNode) -> None:
+    """Between the question and the answer of the run before."""
+    from tests.asking import AskAndDie
+
+    node = submit(AskAndDie, question=Dict(EVEN.to_record()))
+    wait_until(lambda: refresh() or history(node), "it asks")
+    assert answer(node, 2).outcome in ("accepted", "kept")
+    again = replay(ended(node))
+    assert again.base.extras.get("died", None) is None
+    wait_until(lambda: refresh() or again.base.extras.get("died", False), "it dies")
+    answer(node, "has the broker look")
+    ended(again)
