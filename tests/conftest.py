@@ -109,6 +109,20 @@ def verdi(*arguments: str) -> str:
     return output
 
 
+def hitl(*arguments: str, env: dict[str, str] | None = None) -> str:
+    """Run `aiida-hitl` on 80 columns, and return what it printed."""
+    environment = {**os.environ, "COLUMNS": "80", **(env or {})}
+    done = subprocess.run(
+        ["aiida-hitl", *arguments],
+        text=True,
+        capture_output=True,
+        env=environment,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout
+
+
 def terminal(program: str, *arguments: object) -> pexpect.spawn:
     """Start a program in a terminal of 80 columns."""
     return pexpect.spawn(
@@ -244,6 +258,13 @@ def paused(node: WorkChainNode) -> bool:
     """Return whether the workflow is paused, as the database has it now."""
     refresh()
     return node.paused
+
+
+def ended(node: WorkChainNode) -> WorkChainNode:
+    """Return the workflow once it has ended well."""
+    wait_until(lambda: refresh() or node.is_terminated, "it ends")
+    assert node.is_finished_ok, node.exit_message or node.exception
+    return node
 
 
 def refresh() -> None:

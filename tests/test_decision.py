@@ -39,14 +39,7 @@ from aiida_humanintheloop import (
 from aiida_humanintheloop.decision import Decision, decisions
 from aiida_humanintheloop.inbox import answer, history
 from tests.asking import AskAndDieAfter, AskOne
-from tests.conftest import refresh, target_of, verdi, wait_until
-
-
-def ended(node: WorkChainNode) -> WorkChainNode:
-    """Return the workflow once it has ended well."""
-    wait_until(lambda: refresh() or node.is_terminated, "it ends")
-    assert node.is_finished_ok, node.exit_message or node.exception
-    return node
+from tests.conftest import ended, hitl, refresh, target_of, verdi, wait_until
 
 
 def decided(node: ProcessNode) -> list[CalcFunctionNode]:
@@ -202,16 +195,6 @@ def test_the_command_shows_who_decided(won: WorkChainNode) -> None:
 def less_evidence(record: dict[str, Any]) -> dict[str, Any]:
     """Return a record as its fields."""
     return {key: value for key, value in record.items() if key != "evidence"}
-
-
-def hitl(*arguments: str, **more: Any) -> str:
-    """Run `aiida-hitl` on 80 columns, and return what it printed."""
-    environment = {**os.environ, "COLUMNS": "80", **more.pop("env", {})}
-    done = subprocess.run(
-        ["aiida-hitl", *arguments], text=True, capture_output=True, env=environment
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done
-    return done.stdout
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from aiida_humanintheloop.exceptions import NoQuestion
 from aiida_humanintheloop.inbox import answer, history
 from aiida_humanintheloop.replay import replay
 from tests.asking import AskOne, AskTwo, Parent
-from tests.conftest import kill_unfinished, refresh, wait_until
-from tests.test_decision import ended, hitl
+from tests.conftest import ended, hitl, kill_unfinished, refresh, wait_until
 
 EVEN = Question("Even?", Integer(0, 20), validator="even")
 
