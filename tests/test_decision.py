@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiida.common.links import LinkType
 from aiida.engine import calcfunction
 from aiida.orm import (
     ArrayData,
@@ -36,7 +37,7 @@ from aiida_humanintheloop import (
     Text,
     kinds,
 )
-from aiida_humanintheloop.decision import Decision, decisions
+from aiida_humanintheloop.decision import Decision, decide, decisions
 from aiida_humanintheloop.inbox import answer, history
 from tests.asking import AskAndDieAfter, AskOne
 from tests.conftest import ended, hitl, refresh, target_of, verdi, wait_until
@@ -92,6 +93,40 @@ def test_no_data_comes_from_nowhere(won: WorkChainNode) -> None:
     letters = history(won)
     assert [x.decision for x in letters] == [
         x.node.outputs.result.uuid for x in sorted(labels, key=lambda x: x.link_label)
+    ]
+
+
+def test_a_decision_is_what_the_engine_would_have_left(won: WorkChainNode) -> None:
+    """Attribute by attribute and link by link, though no engine has run it."""
+    ours = decided(won)[0]
+    asked, said = ours.inputs.question, ours.inputs.response
+    metadata = {
+        "label": ours.label,
+        "description": ours.description,
+        "disable_cache": True,
+    }
+    _, theirs = decide.run_get_node(question=asked, response=said, metadata=metadata)
+    assert looks(ours) == looks(theirs)
+    result, same = ours.outputs.result, theirs.outputs.result
+    assert looks(result) == looks(same)
+    assert result.base.extras.get("_aiida_hash") == same.base.extras.get("_aiida_hash")
+    assert ours.is_sealed
+    assert ours.is_finished_ok
+
+
+def looks(node: Node) -> list[Any]:
+    """Return what the database has of a node, less what differs from node to node."""
+    incoming = node.base.links.get_incoming(link_type=LinkType.INPUT_CALC).all()
+    outgoing = node.base.links.get_outgoing().all()
+    return [
+        (type(node), node.process_type, node.label, node.description, node.computer),
+        node.base.attributes.all,
+        node.base.repository.metadata,
+        sorted((x.link_type, x.link_label, x.node.pk) for x in incoming),
+        sorted(
+            (x.link_type, x.link_label) for x in outgoing if "guess" not in x.link_label
+        ),
+        node.user.pk,
     ]
 
 

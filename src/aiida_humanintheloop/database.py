@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from aiida.common.links import LinkType
 from aiida.manage import get_manager
-from aiida.orm import Entity
+from aiida.orm import Entity, Node
+from aiida.orm.entities import EntityTypes
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import (
     DBAPIError,
@@ -29,6 +31,7 @@ __all__ = [
     "catch_up",
     "is_detached",
     "is_lost",
+    "link",
     "look_anew",
     "lost_not_failed",
     "one_commit",
@@ -183,6 +186,25 @@ async def returns() -> None:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         else:
             return
+
+
+def link(links: Iterable[tuple[Node, LinkType, str, Node]]) -> None:
+    """Link stored nodes, in one statement.
+
+    AiiDA asks the database of each link whether it may be. These may.
+
+    :param links: source, type, label and target of each.
+    """
+    rows = [
+        {
+            "input_id": source.pk,
+            "output_id": target.pk,
+            "type": kind.value,
+            "label": label,
+        }
+        for source, kind, label, target in links
+    ]
+    _storage().bulk_insert(EntityTypes.LINK, rows)
 
 
 def upstream(pk: int, process_type: str) -> list[int]:
