@@ -108,8 +108,6 @@ def record(workflow: WorkChainNode, letter: Letter) -> Data:
                 (decision, LinkType.CREATE, "result", value),
             ]
         )
-        # Who says the same once more has decided once more, and not copied this.
-        decision.base.caching.is_valid_cache = False
     return value
 
 
@@ -157,6 +155,8 @@ def _node_of(function: Any, label: str, description: str) -> CalcFunctionNode:
     node.base.attributes.set_many(version.get_version_info(process_class))
     node.store_source_info(inspect.unwrap(function))
     node.base.attributes.set(node.SEALED_KEY, True)
+    # Who says the same once more has decided once more, and not copied this.
+    node.base.caching.is_valid_cache = False
     return node
 
 

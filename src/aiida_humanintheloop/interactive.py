@@ -112,7 +112,14 @@ class InteractiveWorkChain(WaitingWorkChain):
     def _node_of(self, letter: Letter) -> Any:
         if isinstance(letter.question.kind, Node) and letter.answer is not None:
             return load_node(letter.answer.value)
+        if letter.id in self._values:
+            return self._values[letter.id]
         return load_node(letter.decision)
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        """What was decided since this process was loaded, by the id of the question."""
+        return {}
 
     def answered(self, name: str) -> bool:
         """Return whether this question, of those asked last, was answered."""
@@ -308,7 +315,7 @@ class InteractiveWorkChain(WaitingWorkChain):
         for letter in self.mailbox.last_batch():
             if letter.answer is not None and letter.decision is None:
                 with self._one_commit():
-                    value = record(self.node, letter)
+                    value = self._values[letter.id] = record(self.node, letter)
                     self.mailbox.decided(letter, value.uuid)
 
     # endregion
