@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from aiida.common.links import LinkType
 from aiida.manage import get_manager
-from aiida.orm import Entity, Node
-from aiida.orm.entities import EntityTypes
+from aiida.orm import Entity
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import (
     DBAPIError,
@@ -31,13 +29,11 @@ __all__ = [
     "catch_up",
     "is_detached",
     "is_lost",
-    "link",
     "look_anew",
     "lost_not_failed",
     "one_commit",
     "reconnect",
     "returns",
-    "upstream",
 ]
 
 #: The filter of a query for processes that have not ended.
@@ -46,22 +42,6 @@ UNFINISHED = {"attributes.process_state": {"in": ["created", "running", "waiting
 _LOOK_AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 15.0
 _MOST_NESTED = 10
-_UPSTREAM = text(
-    """
-    WITH RECURSIVE called (id) AS (
-        SELECT CAST(:pk AS INTEGER)
-        UNION SELECT link.output_id FROM db_dblink link JOIN called
-            ON link.input_id = called.id AND link.type IN ('call_calc', 'call_work')
-    ), upstream (id) AS (
-        SELECT id FROM called
-        UNION SELECT link.input_id FROM db_dblink link JOIN upstream
-            ON link.output_id = upstream.id
-            AND link.type IN ('input_calc', 'input_work', 'create')
-    )
-    SELECT node.id FROM upstream JOIN db_dbnode node ON node.id = upstream.id
-    WHERE node.process_type = :type
-    """
-)
 # How psycopg names that the server is away, goes away, or has only just come.
 _AWAY = re.compile(
     r"psycopg\.(OperationalError"
@@ -186,39 +166,6 @@ async def returns() -> None:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         else:
             return
-
-
-def link(links: Iterable[tuple[Node, LinkType, str, Node]]) -> None:
-    """Link stored nodes, in one statement.
-
-    AiiDA asks the database of each link whether it may be. These may.
-
-    :param links: source, type, label and target of each.
-    """
-    rows = [
-        {
-            "input_id": source.pk,
-            "output_id": target.pk,
-            "type": kind.value,
-            "label": label,
-        }
-        for source, kind, label, target in links
-    ]
-    _storage().bulk_insert(EntityTypes.LINK, rows)
-
-
-def upstream(pk: int, process_type: str) -> list[int]:
-    """Return the PKs of the processes of a type that a node rests on.
-
-    In one statement, and each node once. `QueryBuilder` has `with_descendants` for it,
-    which returns a row for each path, and an adaptive search has millions of paths.
-
-    :param pk: of the node; of a workflow, what it called counts, too.
-    """
-    found = (
-        _storage().get_session().execute(_UPSTREAM, {"pk": pk, "type": process_type})
-    )
-    return [pk for (pk,) in found]
 
 
 def look_anew() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from aiida.common.links import LinkType
@@ -22,11 +23,15 @@ from aiida.orm import (
     Node,
     QueryBuilder,
     WorkChainNode,
+    load_node,
     to_aiida_type,
 )
+from aiida.plugins.utils import PluginVersionProvider
+from aiida.repository import Repository
 
 from . import kinds
-from .database import link, one_commit, upstream
+from .database import one_commit
+from .graph import link, store, upstream
 from .mailbox import Letter
 from .question import Answer
 
@@ -93,22 +98,22 @@ def record(workflow: WorkChainNode, letter: Letter) -> Data:
     value: Data = to_aiida_type(answer.value)
     label = " ".join(letter.label.split())[:_LABEL_CHARACTERS]
     decision = _node_of(decide, label, answer.comment or "")
+    new = [node for node in (*inputs.values(), value, decision) if not node.is_stored]
     with one_commit():
-        for node in (*inputs.values(), value):
-            if not node.is_stored:
-                node.store()
-        decision.store()
+        stored = store(new)
+        made = stored[decision.uuid]
         link(
             [
-                (workflow, LinkType.CALL_CALC, f"decision_{letter.id}", decision),
+                (workflow.pk or 0, LinkType.CALL_CALC, f"decision_{letter.id}", made),
                 *(
-                    (node, LinkType.INPUT_CALC, label, decision)
+                    (node.pk or stored[node.uuid], LinkType.INPUT_CALC, label, made)
                     for label, node in inputs.items()
                 ),
-                (decision, LinkType.CREATE, "result", value),
+                (made, LinkType.CREATE, "result", stored[value.uuid]),
             ]
         )
-    return value
+        recorded: Data = load_node(stored[value.uuid])
+    return recorded
 
 
 def _inputs(workflow: WorkChainNode, letter: Letter, answer: Answer) -> dict[str, Data]:
@@ -144,20 +149,36 @@ def _inputs(workflow: WorkChainNode, letter: Letter, answer: Answer) -> dict[str
 def _node_of(function: Any, label: str, description: str) -> CalcFunctionNode:
     """Return the node of a calculation function that has ended well, not yet stored."""
     node = CalcFunctionNode(label=label, description=description)
-    process_class = function.process_class
-    node.set_process_type(process_class.build_process_type())
-    node.set_process_label(function.__name__)
-    node.set_process_state(ProcessState.FINISHED)
-    node.set_exit_status(0)
+    node.set_process_type(function.process_class.build_process_type())
     metadata = {"label": label, "description": description, "disable_cache": True}
     node.set_metadata_inputs({"metadata": metadata})
-    version = get_manager().get_runner().plugin_version_provider
-    node.base.attributes.set_many(version.get_version_info(process_class))
-    node.store_source_info(inspect.unwrap(function))
-    node.base.attributes.set(node.SEALED_KEY, True)
+    attributes, files = _attributes_and_files(function)
+    node.base.attributes.set_many(attributes)
+    node.backend_entity.repository_metadata = files
     # Who says the same once more has decided once more, and not copied this.
     node.base.caching.is_valid_cache = False
     return node
+
+
+@cache
+def _attributes_and_files(function: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the nodes of a function have in common, whatever it is called with.
+
+    That includes the source of the function, as of when it was imported.
+    """
+    node, process_class = CalcFunctionNode(), function.process_class
+    node.set_process_label(function.__name__)
+    node.set_process_state(ProcessState.FINISHED)
+    node.set_exit_status(0)
+    versions = PluginVersionProvider().get_version_info(process_class)
+    node.base.attributes.set_many(versions)
+    node.store_source_info(inspect.unwrap(function))
+    node.base.attributes.set(node.SEALED_KEY, True)
+    files = Repository(backend=get_manager().get_profile_storage().get_repository())
+    for name in node.base.repository.list_object_names():
+        with node.base.repository.open(name, "rb") as file:
+            files.put_object_from_filelike(file, name)
+    return node.base.attributes.all, files.serialize()
 
 
 def _data(uuids: Any, label: str) -> dict[str, Data]:
