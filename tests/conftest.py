@@ -260,10 +260,11 @@ def paused(node: WorkChainNode) -> bool:
     return node.paused
 
 
-def ended(node: WorkChainNode) -> WorkChainNode:
-    """Return the workflow once it has ended well."""
+def ended(node: WorkChainNode, exit_status: int = 0) -> WorkChainNode:
+    """Return the workflow once it has ended as it should."""
     wait_until(lambda: refresh() or node.is_terminated, "it ends")
-    assert node.is_finished_ok, node.exit_message or node.exception
+    how = node.exit_message or node.exception
+    assert node.exit_status == exit_status, how
     return node
 
 

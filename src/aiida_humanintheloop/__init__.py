@@ -9,6 +9,7 @@ from .exceptions import (
 from .interactive import InteractiveWorkChain
 from .kinds import Boolean, Choice, Choices, Float, Integer, Json, Node, Text
 from .question import Answer, Question, Verdict
+from .restart import InteractiveRestartWorkChain
 from .workflows.guessing_game import HumanLoopWorkChain
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "HumanInTheLoopError",
     "HumanLoopWorkChain",
     "Integer",
+    "InteractiveRestartWorkChain",
     "InteractiveWorkChain",
     "InvalidAnswer",
     "Json",

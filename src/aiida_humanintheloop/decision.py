@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from aiida.common.links import LinkType
 from aiida.engine import ProcessState, calcfunction
@@ -112,8 +112,8 @@ def record(workflow: WorkChainNode, letter: Letter) -> Data:
                 (made, LinkType.CREATE, "result", stored[value.uuid]),
             ]
         )
-        recorded: Data = load_node(stored[value.uuid])
-    return recorded
+        recorded: Any = load_node(stored[value.uuid])
+    return cast(Data, recorded)
 
 
 def _inputs(workflow: WorkChainNode, letter: Letter, answer: Answer) -> dict[str, Data]:
@@ -170,8 +170,8 @@ def _attributes_and_files(function: Any) -> tuple[dict[str, Any], dict[str, Any]
     node.set_process_label(function.__name__)
     node.set_process_state(ProcessState.FINISHED)
     node.set_exit_status(0)
-    versions = PluginVersionProvider().get_version_info(process_class)
-    node.base.attributes.set_many(versions)
+    provider: Any = PluginVersionProvider
+    node.base.attributes.set_many(provider().get_version_info(process_class))
     node.store_source_info(inspect.unwrap(function))
     node.base.attributes.set(node.SEALED_KEY, True)
     files = Repository(backend=get_manager().get_profile_storage().get_repository())

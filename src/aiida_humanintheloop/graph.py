@@ -48,7 +48,8 @@ def store(nodes: Sequence[Node]) -> dict[str, int]:
     time = timezone.now()
     rows = []
     for node in nodes:
-        node.backend_entity.clean_values()
+        entity: Any = node.backend_entity
+        entity.clean_values()
         extras = dict(node.base.extras.all)
         if isinstance(node, Data):  # what it goes into may be taken from the cache
             key = node.base.caching._HASH_EXTRA_KEY
@@ -64,7 +65,7 @@ def store(nodes: Sequence[Node]) -> dict[str, int]:
                 "mtime": time,
                 "attributes": node.base.attributes.all,
                 "extras": extras,
-                "repository_metadata": node.backend_entity.repository_metadata,
+                "repository_metadata": entity.repository_metadata,
                 "user_id": node.user.pk,
                 "dbcomputer_id": None,
             }

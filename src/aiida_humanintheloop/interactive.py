@@ -9,10 +9,11 @@ from functools import cached_property, partial
 from typing import Any
 
 import kiwipy
+from aiida.engine import ExitCode
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
 from aiida.orm import load_node
 from plumpy.process_comms import INTENT_KEY, Intent
-from plumpy.process_states import State
+from plumpy.process_states import Continue, State
 from sqlalchemy.exc import SQLAlchemyError
 
 from .database import DatabaseLost, reconnect
@@ -305,7 +306,19 @@ class InteractiveWorkChain(WaitingWorkChain):
             return self.exit_codes[self._ends_with]
         with self._lost_not_failed():
             self._record_decisions()
+            code = self._after_decisions()
+        if code is not None:
+            return code
+        if self._pausing is not None:
+            return Continue(self._do_step)  # there is something else to ask
         return super()._do_step()
+
+    def _after_decisions(self) -> ExitCode | None:
+        """Do what a subclass does of itself, before the outline goes on.
+
+        :return: with what to end, or None to go on.
+        """
+        return None
 
     def _record_decisions(self) -> None:
         """Have what was answered be in the provenance graph before it has effects.

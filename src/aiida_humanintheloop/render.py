@@ -181,7 +181,7 @@ def _print_in_full(
         facts["Until"] = f"{letter.deadline:%Y-%m-%d %H:%M} UTC, then {what}"
     for uuid in question.evidence:
         found = evidence.get(uuid)
-        what = f"{type(found).__name__} <{found.pk}> {found.label}" if found else uuid
+        what = uuid if found is None else _name_of(found)
         facts["Look at"] = f"{facts['Look at']}, {what}" if "Look at" in facts else what
     for name, fact in facts.items():
         print_text(f"  {name + ':':<10} {one_line(fact)}")
@@ -190,6 +190,11 @@ def _print_in_full(
             print_text(f"  {one_line(line)}")
     which = f" --question {letter.name}" if letter.name else ""
     print_text(f"  Answer:    aiida-hitl answer {node.pk}{which}", "dim")
+
+
+def _name_of(node: Node) -> str:
+    kind = getattr(node, "process_label", None) or type(node).__name__
+    return f"{kind} <{node.pk}> {node.label}".rstrip()
 
 
 def print_verdicts(verdicts: Sequence[tuple[int, Verdict]]) -> None:

@@ -1,0 +1,150 @@
+"""A person decides how to go on where `BaseRestartWorkChain` has no handler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.engine import BaseRestartWorkChain, ExitCode
+from aiida.orm import ProcessNode
+
+from .changes import changed_inputs, described, problem_with
+from .failure import evidence_of, last_lines, what_happened
+from .interactive import InteractiveWorkChain
+from .kinds import Choice, Json
+from .question import Question
+
+__all__ = ["InteractiveRestartWorkChain"]
+
+RESTART, CHANGE, ACCEPT, ABORT = "restart", "change", "accept", "abort"
+_MEANING = {
+    RESTART: "run it once more as it is",
+    CHANGE: "run it once more with other inputs; which, is asked next",
+    ACCEPT: "go on with its outputs as they are",
+    ABORT: "end with exit code {status}",
+}
+_SHOWN_INPUTS = 30
+
+
+class InteractiveRestartWorkChain(  # type: ignore[misc]  # both have a `define`
+    InteractiveWorkChain, BaseRestartWorkChain
+):
+    """A `BaseRestartWorkChain` that asks where it would give up.
+
+    It would where a process fails that no handler deals with, is killed or excepts, and
+    where `max_iterations` are used up. A person then decides whether to restart the
+    process as it is or with changed inputs, to accept its outputs, or to abort with the
+    exit code. Where `on_unhandled_failure` or `pause_on_max_iterations` is given, that
+    is done instead.
+
+    To have an existing one ask, name it behind this one:
+    `class AskingPwBaseWorkChain(InteractiveRestartWorkChain, PwBaseWorkChain)`.
+    """
+
+    def inspect_process(self) -> ExitCode | None:
+        """Inspect it as ever, and ask before giving up."""
+        code = super().inspect_process()
+        if not self.ctx.iteration:
+            # `pause_on_max_iterations` of aiida-core 2.9 begins to count anew and keeps
+            # the children: the first one would be inspected in place of the next.
+            self.ctx.children = []
+        if code is None or not self._asks_before(code):
+            return code
+        self.ctx.asks_before = code.status
+        self.report("not yet: a person is asked how to go on")
+        self.ask(self.question_on_failure(self.ctx.children[-1], code))
+        return None
+
+    def question_on_failure(self, node: ProcessNode, exit_code: ExitCode) -> Question:
+        """Return what to ask; to be overridden, for a deadline or for assignees.
+
+        :param node: the process that was run last.
+        :param exit_code: with what the work chain would end.
+        """
+        happened = what_happened(node)
+        if exit_code == self.exit_codes.ERROR_MAXIMUM_ITERATIONS_EXCEEDED:
+            most = self.inputs.max_iterations.value
+            happened = f"All {most} iterations are used up; {happened}"
+        options = [RESTART, CHANGE, ACCEPT, ABORT]
+        if not self._can_accept(node):
+            options.remove(ACCEPT)
+        meanings = [
+            f"{option}: {_MEANING[option].format(status=exit_code.status)}"
+            for option in options
+        ]
+        return Question(
+            f"{happened}. How to go on?",
+            Choice(tuple(options)),
+            help="\n".join([*meanings, *filter(None, [last_lines(node)])]),
+            evidence=tuple(each.uuid for each in evidence_of(node)),
+        )
+
+    def question_on_changes(self) -> Question:
+        """Return what to ask where the inputs shall change; to be overridden."""
+        inputs = described(self.ctx.inputs, self.process_class)[:_SHOWN_INPUTS]
+        return Question(
+            f"Which inputs shall {self.ctx.process_name} have instead?",
+            Json({"type": "object", "title": "the inputs that change"}),
+            help="\n".join(
+                [
+                    'As {"name": value, "namespace": {"name": value}}; another node by '
+                    "its PK, null to leave one out. Now:",
+                    *(f"{name} = {value}" for name, value in inputs),
+                ]
+            ),
+            validator="fits_the_process",
+        )
+
+    def fits_the_process(self, changes: dict[str, Any]) -> str | None:
+        """Return why the process could not run with these changes."""
+        return problem_with(changes, self.process_class, self.ctx.inputs)
+
+    def _asks_before(self, code: ExitCode) -> bool:
+        """Return whether to ask before ending with this exit code."""
+        if code == self.exit_codes.ERROR_MAXIMUM_ITERATIONS_EXCEEDED:
+            return self.inputs.get("pause_on_max_iterations") is None
+        gives_up = ("SUB_PROCESS_EXCEPTED", "SUB_PROCESS_KILLED", "UNHANDLED_FAILURE")
+        return (
+            code in [self.exit_codes[f"ERROR_{name}"] for name in gives_up]
+            and self.inputs.get("on_unhandled_failure") is None
+        )
+
+    def _can_accept(self, node: ProcessNode) -> bool:
+        """Return whether the outputs of a process are all that is required."""
+        outputs: Mapping[str, Any] = self.get_outputs(node) if node.is_finished else {}
+        ports = self.spec().outputs
+        return node.is_finished and all(
+            name in outputs for name, port in ports.items() if port.required
+        )
+
+    def _after_decisions(self) -> ExitCode | None:
+        """Do what was decided after a failure."""
+        status = self.ctx.get("asks_before")
+        if status is None:
+            return super()._after_decisions()
+        (letter,) = self.mailbox.last_batch()
+        if letter.is_open:  # the worker was killed before it could pause
+            self.ask(inputs=self.question_on_changes())
+        elif letter.name == "inputs":
+            before, kind = self.ctx.inputs, self.process_class
+            self.ctx.inputs = changed_inputs(self.answer(), kind, before)
+            self._go_on(status)
+        elif self.answer().value == CHANGE:
+            self.ask(inputs=self.question_on_changes())
+        elif self.answer().value == ACCEPT:
+            self.ctx.asks_before = None
+            self.ctx.is_finished = True
+        elif self.answer().value == ABORT:
+            code: ExitCode = self.exit_codes(status)
+            return code
+        else:
+            self._go_on(status)
+        return None
+
+    def _go_on(self, status: int) -> None:
+        """Run the process once more."""
+        self.ctx.asks_before = None
+        if status == self.exit_codes.ERROR_MAXIMUM_ITERATIONS_EXCEEDED.status:
+            self.report("counting the iterations anew")
+            self.ctx.iteration = 0
+            self.ctx.children = []

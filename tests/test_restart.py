@@ -1,0 +1,221 @@
+"""Where a restarting work chain would give up, a person says how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiida.engine import submit
+from aiida.engine.processes.control import kill_processes
+from aiida.orm import (
+    Bool,
+    CalcJobNode,
+    FolderData,
+    InstalledCode,
+    Int,
+    Str,
+    WorkChainNode,
+    load_node,
+)
+
+from aiida_humanintheloop.decision import decisions
+from aiida_humanintheloop.inbox import answer, history
+from aiida_humanintheloop.replay import replay
+from tests.asking import AskBeforeGivingUp, AskWhereItFails
+from tests.conftest import ended, hitl, paused, refresh, verdi, wait_until
+
+Ask = Callable[..., WorkChainNode]
+
+
+@pytest.fixture
+def fails(ask: Ask, code: InstalledCode) -> Ask:
+    """Return a function that submits one whose sum is negative, until it asks."""
+
+    def submit_one(
+        process: type = AskWhereItFails, is_asking: bool = True, **inputs: Any
+    ) -> WorkChainNode:
+        add = {
+            "x": Int(1),
+            "y": Int(-5),
+            "code": code,
+            "metadata": {"options": {"resources": {"num_machines": 1}}},
+        }
+        return (ask if is_asking else submit)(process, add=add, **inputs)
+
+    return submit_one
+
+
+def asks(node: WorkChainNode, number: int) -> None:
+    """Wait until a workflow puts its question of that number, or fails otherwise."""
+    wait_until(
+        lambda: refresh() or node.is_terminated or len(history(node)) == number,
+        f"question {number}",
+    )
+    assert not node.is_terminated, node.exit_message or node.exception
+    wait_until(lambda: refresh() or node.paused, "it waits")
+
+
+def say(node: WorkChainNode, value: Any) -> None:
+    """Answer, and see that it counts."""
+    verdict = answer(node, value)
+    assert verdict.accepted, verdict.reason
+
+
+def children(node: WorkChainNode) -> list[CalcJobNode]:
+    """Return what was run, oldest first."""
+    refresh()
+    return sorted(
+        (each for each in node.called if isinstance(each, CalcJobNode)),
+        key=lambda each: each.pk,
+    )
+
+
+def test_the_first_failure_asks_and_shows(fails: Ask) -> None:
+    """What failed and how, with the end of what it printed."""
+    node = fails()
+    (child,) = children(node)
+    question = history(node)[0].question
+    assert question.text == (
+        "ArithmeticAddCalculation failed with exit code 410: The sum of the operands "
+        "is a negative number. How to go on?"
+    )
+    assert question.evidence == (child.uuid, child.outputs.retrieved.uuid)
+    assert isinstance(load_node(question.evidence[1]), FolderData)
+    assert "The last lines of the output (aiida.out):\n-4" in question.help
+    assert question.kind.options == ("restart", "change", "accept", "abort")
+    shown = hitl("show", str(node.pk))
+    assert "exit code 402" in shown
+    assert f"ArithmeticAddCalculation <{child.pk}>" in shown
+
+
+def test_a_second_failure_asks_again_and_abort_ends_it(fails: Ask) -> None:
+    """Restarted as it is, it fails as it did."""
+    node = fails()
+    say(node, "restart")
+    asks(node, 2)
+    first, second = children(node)
+    assert first.inputs.y.uuid == second.inputs.y.uuid
+    say(node, "abort")
+    ended(node, 402)
+    assert len(children(node)) == 2
+    assert [each.response["value"] for each in decisions(node)] == ["restart", "abort"]
+
+
+def test_it_goes_on_with_other_inputs(fails: Ask) -> None:
+    """They are nodes that come of the decision; what cannot be run with is refused."""
+    node = fails()
+    say(node, "change")
+    asks(node, 2)
+    question = history(node)[1].question
+    assert "y = -5" in question.help
+    for value, reason in {
+        '{"z": 1}': "there is no input z, only",
+        '{"y": "six"}': "y: 'six' is no Int or Float, and names none",
+        '{"y": null}': "required value was not provided for 'y'",
+        '{"metadata": {"options": {"max_wallclock_seconds": "long"}}}': "wallclock",
+        '{"metadata": 7}': "metadata has to be an object",
+        '{"code": 999999999}': "is no AbstractCode",
+        "[]": "not of type 'object'",
+    }.items():
+        verdict = answer(node, value)
+        assert verdict.outcome == "refused"
+        assert reason in verdict.reason, verdict.reason
+        assert "\n" not in verdict.reason
+    options = {
+        "max_wallclock_seconds": 60,
+        "resources": {"num_mpiprocs_per_machine": 1},
+    }
+    say(node, {"y": 6, "metadata": {"options": options}})
+    ended(node)
+    assert node.outputs.sum == 7
+    _, child = children(node)
+    assert child.get_option("max_wallclock_seconds") == 60
+    assert child.get_option("resources")["num_machines"] == 1
+    made = child.inputs.y.creator
+    assert (made.process_label, made.caller) == ("make_inputs", node)
+    values = [each.response["value"] for each in decisions(node.outputs.sum)]
+    assert values == [{"y": 6, "metadata": {"options": options}}]
+    again = ended(replay(node, {"inputs": {"y": 9}}))
+    assert again.outputs.sum == 10
+    assert [each.response["kind"] for each in decisions(again)] == ["policy"] * 2
+
+
+def test_a_result_is_taken_as_it_is(fails: Ask) -> None:
+    """With all that is required of it."""
+    node = fails()
+    say(node, "accept")
+    ended(node)
+    assert node.outputs.sum == -4
+
+
+def test_used_up_iterations_ask_and_are_counted_anew(fails: Ask) -> None:
+    """And what is inspected then is the child that ran last, and not the first one."""
+    node = fails(mend=Bool(True), max_iterations=Int(2))
+    text = history(node)[0].question.text
+    assert text.startswith(
+        "All 2 iterations are used up; ArithmeticAddCalculation fail"
+    )
+    assert len(children(node)) == 2
+    say(node, "restart")
+    asks(node, 2)
+    say(node, "restart")
+    ended(node)
+    assert node.outputs.sum == 0
+    assert [each.inputs.y.value for each in children(node)] == [-5, -4, -3, -2, -1]
+
+
+def test_a_pause_instead_of_a_question_goes_on_with_the_next_child(fails: Ask) -> None:
+    """aiida-core 2.9 alone would inspect the first one again, and never end."""
+    two = {"max_iterations": Int(2), "pause_on_max_iterations": Bool(True)}
+    node = fails(mend=Bool(True), is_asking=False, **two)
+    for number in (2, 4):
+        wait_until(lambda n=number: len(children(node)) == n, "it runs on")
+        wait_until(lambda: paused(node), "it pauses")
+        verdi("process", "play", str(node.pk))
+    ended(node)
+    assert history(node) == []
+    assert [each.inputs.y.value for each in children(node)] == [-5, -4, -3, -2, -1]
+
+
+def test_a_handler_is_asked_before_a_person(fails: Ask) -> None:
+    """Who deals with all failures keeps everybody else out of it."""
+    node = fails(mend=Bool(True))
+    ended(node)
+    assert history(node) == []
+
+
+@pytest.mark.parametrize("process", [AskBeforeGivingUp, AskWhereItFails])
+def test_what_the_engine_is_told_to_do_it_does(fails: Ask, process: type) -> None:
+    """An input of aiida-core says so."""
+    node = fails(process, on_unhandled_failure=Str("restart_once"))
+    ended(node, 402)
+    assert len(children(node)) == 2
+    assert history(node) == []
+
+
+def test_one_that_exists_already_asks(fails: Ask) -> None:
+    """Named behind ours, with an outline of its own."""
+    node = fails(AskBeforeGivingUp)
+    say(node, "change")
+    asks(node, 2)
+    say(node, {"x": 5})
+    ended(node)
+    assert node.outputs.sum == 0
+
+
+def test_a_killed_child_asks(ask: Ask, code: InstalledCode) -> None:
+    """And has no outputs that anybody could accept."""
+    options = {"resources": {"num_machines": 1}, "sleep": 60}
+    add = {"x": Int(1), "y": Int(2), "code": code, "metadata": {"options": options}}
+    node = submit(AskWhereItFails, add=add)
+    wait_until(lambda: len(children(node)) == 1, "it runs")
+    (child,) = children(node)
+    wait_until(lambda: refresh() or child.get_job_id() is not None, "it is submitted")
+    kill_processes([child], timeout=30)
+    asks(node, 1)
+    question = history(node)[0].question
+    assert question.text == "ArithmeticAddCalculation was killed. How to go on?"
+    assert question.kind.options == ("restart", "change", "abort")
+    say(node, "abort")
+    ended(node, 302)
