@@ -109,8 +109,11 @@ def verdi(*arguments: str) -> str:
     return output
 
 
-def hitl(*arguments: str, env: dict[str, str] | None = None) -> str:
-    """Run `aiida-hitl` on 80 columns, and return what it printed."""
+def hitl(*arguments: str, env: dict[str, str] | None = None, fails: int = 0) -> str:
+    """Run `aiida-hitl` on 80 columns, and return what it printed.
+
+    :param fails: with this exit code, and the reason on standard error.
+    """
     environment = {**os.environ, "COLUMNS": "80", **(env or {})}
     done = subprocess.run(
         ["aiida-hitl", *arguments],
@@ -119,8 +122,8 @@ def hitl(*arguments: str, env: dict[str, str] | None = None) -> str:
         env=environment,
         timeout=PATIENCE_SECONDS,
     )
-    assert (done.returncode, done.stderr) == (0, ""), done
-    return done.stdout
+    assert (done.returncode, bool(done.stderr)) == (fails, bool(fails)), done
+    return done.stderr if fails else done.stdout
 
 
 def terminal(program: str, *arguments: object) -> pexpect.spawn:

@@ -20,6 +20,7 @@ from .conversation import Conversation, load_workflow
 from .database import UNFINISHED, look_anew
 from .exceptions import NoQuestion
 from .mailbox import RECORD, Letter, letters_of
+from .outages import is_outage, outages
 from .question import Verdict
 
 __all__ = [
@@ -50,6 +51,7 @@ class Waiting:
     :param since: when it began to wait.
     :param letters: the open questions; empty where it was paused without one.
     :param reason: why it waits, where it does not ask.
+    :param computer: label of the computer that it waits for, where it does.
     """
 
     pk: int
@@ -59,6 +61,7 @@ class Waiting:
     since: datetime
     letters: tuple[Letter, ...] = ()
     reason: str = ""
+    computer: str = ""
 
 
 def open_questions() -> list[Waiting]:
@@ -73,7 +76,8 @@ def waiting() -> list[Waiting]:
     """Return whatever waits for a person, newest last.
 
     Besides workflows that ask, that is what somebody, or the engine after repeated
-    failures, has paused. Takes two queries, however many workflows there are.
+    failures, has paused. Takes two queries, however many workflows there are, and two
+    more where a computer has failed.
     """
     look_anew()
     query = QueryBuilder().append(
@@ -89,8 +93,10 @@ def waiting() -> list[Waiting]:
         ],
     )
     found = []
-    roots = _roots()
-    for pk, uuid, label, status, mtime, record in query.all():
+    roots, rows = _roots(), query.all()
+    failed = any(is_outage(status) for _, _, _, status, *_ in rows)
+    held_up = {each.pk: each for each in outages()} if failed else {}
+    for pk, uuid, label, status, mtime, record in rows:
         try:
             letters = tuple(
                 letter for letter in letters_of({RECORD: record}) if letter.is_open
@@ -100,8 +106,9 @@ def waiting() -> list[Waiting]:
             # Somebody wrote into the extra: one bad record must not hide all others.
             letters, reason = (), "the record of its questions cannot be read"
         since = letters[0].asked_at if letters else mtime
-        root = roots.get(pk, (pk, label))
-        found.append(Waiting(pk, uuid, label, root, since, letters, reason))
+        root, outage = roots.get(pk, (pk, label)), held_up.get(pk)
+        computer, reason = (outage.computer, outage.reason) if outage else ("", reason)
+        found.append(Waiting(pk, uuid, label, root, since, letters, reason, computer))
     return sorted(found, key=lambda each: (each.since, each.pk))
 
 

@@ -64,6 +64,7 @@ def waiting_record(each: Waiting) -> dict[str, Any]:
         "root": {"pk": each.root[0], "workflow": each.root[1]},
         "since": each.since.isoformat(),
         "reason": each.reason,
+        "computer": each.computer,
         "questions": [letter_record(letter) for letter in each.letters],
     }
 

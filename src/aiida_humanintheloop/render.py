@@ -56,14 +56,22 @@ def print_text(text: str, style: str = "") -> None:
     _console.print(Text(text, style=style))
 
 
-def print_waiting(found: Sequence[Waiting], everything: bool) -> None:
-    """Print the inbox."""
-    if not found:
+def print_waiting(
+    found: Sequence[Waiting], everything: bool, without_question: int = 0
+) -> None:
+    """Print the inbox.
+
+    :param without_question: how many more are paused and are not among these.
+    """
+    if found:
+        _console.print(waiting_table(found, everything))
+    elif not without_question:
         print_text("Nothing waits for a person.", "dim")
-        return
-    _console.print(waiting_table(found, everything))
     if any(each.letters for each in found):
         print_text("Answer with: aiida-hitl answer PK", "dim")
+    if without_question:
+        text = f"{without_question} paused without a question: aiida-hitl list --all"
+        print_text(text, "dim")
 
 
 def waiting_table(found: Iterable[Waiting], everything: bool) -> Table:

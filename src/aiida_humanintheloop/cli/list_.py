@@ -30,10 +30,11 @@ def command(everything: bool, raw: bool, as_json: bool) -> None:
     """
     from .. import inbox, records, render
 
-    found = inbox.waiting() if everything else inbox.open_questions()
+    paused = inbox.waiting()
+    found = paused if everything else [each for each in paused if each.letters]
     if as_json:
         render.print_json([records.waiting_record(each) for each in found])
     elif raw:
         render.print_raw(records.waiting_rows(found))
     else:
-        render.print_waiting(found, everything)
+        render.print_waiting(found, everything, len(paused) - len(found))

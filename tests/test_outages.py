@@ -1,0 +1,125 @@
+"""A cluster that is down: what stood still for it is named, and goes on together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiida.engine import submit
+from aiida.orm import CalcJobNode, Computer, InstalledCode, Int
+from aiida.plugins import CalculationFactory
+
+from tests.conftest import ended, hitl, kill_unfinished, paused, verdi, wait_until
+from tests.faults import restart_daemon
+
+pytestmark = pytest.mark.restarts_daemon
+RESOURCES = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
+SETTINGS = {
+    "transport.task_maximum_attempts": "1",
+    "transport.task_retry_initial_interval": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def soon(_daemon_of_the_session: None) -> Iterator[None]:
+    """Have workers that give up at once, and not after five attempts."""
+    for name, value in SETTINGS.items():
+        verdi("config", "set", name, value)
+    restart_daemon()
+    yield
+    for name in SETTINGS:
+        verdi("config", "unset", name)
+    restart_daemon()
+
+
+@pytest.fixture
+def cluster(profile: str, tmp_path: Path) -> Computer:
+    """Return a computer whose disk is not there: a file stands in its place."""
+    (tmp_path / "disk").touch()
+    label = f"cluster-{tmp_path.parent.name}-{tmp_path.name}"
+    computer = Computer(
+        label=label,
+        hostname="localhost",
+        transport_type="core.local",
+        scheduler_type="core.direct",
+        workdir=str(tmp_path / "disk" / "scratch"),
+    ).store()
+    computer.set_minimum_job_poll_interval(0)
+    computer.configure(safe_interval=0)
+    return computer
+
+
+@pytest.fixture
+def stopped(soon: None, cluster: Computer) -> Iterator[list[CalcJobNode]]:
+    """Return two calculations that the engine has paused for it."""
+    code = InstalledCode(
+        label="add", computer=cluster, filepath_executable="/bin/bash"
+    ).store()
+    jobs = [
+        submit(
+            CalculationFactory("core.arithmetic.add"),
+            code=code,
+            x=Int(1),
+            y=Int(number),
+            metadata={"options": {"resources": RESOURCES}},
+        )
+        for number in (1, 2)
+    ]
+    for job in jobs:
+        wait_until(lambda job=job: paused(job), "the engine gives it up")
+    yield jobs
+    kill_unfinished(jobs)
+
+
+def mend(computer: Computer) -> None:
+    """Have its disk be there again."""
+    disk = Path(computer.get_workdir()).parent
+    disk.unlink()
+    disk.mkdir()
+
+
+def test_the_inbox_says_what_failed_and_what_one_can_do(
+    stopped: list[CalcJobNode], cluster: Computer
+) -> None:
+    """The computer, the error, and the two ways to go on."""
+    assert f"{len(stopped)} paused without a question" in hitl("list")
+    records = json.loads(hitl("list", "--all", "--json"))
+    for job in stopped:
+        (record,) = [each for each in records if each["pk"] == job.pk]
+        assert record["computer"] == cluster.label
+        assert "Not a directory" in record["reason"]
+        assert f"aiida-hitl play --computer {cluster.label}" in record["reason"]
+        assert f"verdi process kill {job.pk}" in record["reason"]
+
+
+def test_all_go_on_together_once_it_is_back(
+    stopped: list[CalcJobNode], cluster: Computer
+) -> None:
+    """And before that they only stop again."""
+    printed = hitl("play", "--computer", cluster.label)
+    assert printed.splitlines() == [f"{job.pk}: goes on" for job in stopped]
+    for job in stopped:
+        wait_until(lambda job=job: paused(job), "it has failed again")
+    mend(cluster)
+    hitl("play", "--computer", cluster.label)
+    assert [ended(job).outputs.sum.value for job in stopped] == [2, 3]
+    printed = hitl("play", "--computer", cluster.label)
+    assert printed == f"Nothing is paused because {cluster.label} failed.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ((), "Say which: the PK of a workflow, or --computer NAME."),
+        (("42", "--computer", "localhost"), "Say which"),
+        (("--computer", "nowhere"), "no Computer found with LABEL<nowhere>"),
+    ],
+)
+def test_play_says_what_is_missing(
+    profile: str, arguments: tuple[str, ...], reason: str
+) -> None:
+    """In a line."""
+    printed = hitl("play", *arguments, fails=2)
+    assert reason in " ".join(printed.split())
