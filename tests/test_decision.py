@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from aiida.common.links import LinkType
 from aiida.engine import calcfunction
@@ -112,6 +113,39 @@ def test_a_decision_is_what_the_engine_would_have_left(won: WorkChainNode) -> No
     assert result.base.extras.get("_aiida_hash") == same.base.extras.get("_aiida_hash")
     assert ours.is_sealed
     assert ours.is_finished_ok
+
+
+def test_a_picture_has_the_decisions_stand_out(
+    ask: Callable[..., WorkChainNode], tmp_path: Path
+) -> None:
+    """Between what was shown and what came of it; text of a person stays text."""
+    seen = ArrayData(np.arange(3)).store()
+    question = Question(r'Take "it"\N<b>?', evidence=[seen])
+    node = ask(AskOne, question=question)
+    assert answer(node, "yes", by="ada@example.org").accepted
+    (decision,) = decided(ended(node))
+    dot = hitl("decisions", str(decision.outputs.result.pk), "--dot")
+    lines = [line.strip() for line in dot.splitlines()]
+    assert f"N{seen.pk} -> N{decision.pk}" in " ".join(lines)
+    assert f"N{decision.pk} -> N{decision.outputs.result.pk}" in " ".join(lines)
+    drawn = dot.partition(f"\tN{decision.pk} [")[2].partition("]")[0]
+    assert "octagon" in drawn
+    assert dot.count("octagon") == 1
+    assert r"Take \"it\"\\N<b>?" in dot
+    assert "'yes' · ada@example.org" in dot
+    assert f"N{decision.pk} [" in hitl("decisions", str(node.pk), "--dot")
+    file = tmp_path / "why.png"
+    if shutil.which("dot"):
+        printed = hitl("decisions", str(node.pk), "--png", str(file))
+        assert printed == f"{file} is drawn.\n"
+        assert file.read_bytes().startswith(b"\x89PNG")
+        nowhere = str(tmp_path / "nowhere" / "why.png")
+        said = hitl("decisions", str(node.pk), "--png", nowhere, fails=1)
+        assert "cannot be written: No such file or directory." in said
+    else:
+        said = hitl("decisions", str(node.pk), "--png", str(file), fails=1)
+        assert "install its program `dot`" in said
+        assert not file.exists()
 
 
 def looks(node: Node) -> list[Any]:

@@ -35,9 +35,10 @@ from .graph import link, store, upstream
 from .mailbox import Letter
 from .question import Answer
 
-__all__ = ["Decision", "decide", "decisions", "record"]
+__all__ = ["DECISION_TYPE", "Decision", "decide", "decisions", "record"]
 
-_TYPE = "aiida.calculations:humanintheloop.decide"
+#: Of the calculation functions that are decisions, the `process_type`.
+DECISION_TYPE = "aiida.calculations:humanintheloop.decide"
 _LABEL_CHARACTERS = 60
 
 
@@ -203,7 +204,7 @@ def decisions(node: Node) -> list[Decision]:
 
     :param node: any stored node.
     """
-    pks = upstream(node.pk or 0, _TYPE)
+    pks = upstream(node.pk or 0, DECISION_TYPE)
     if not pks:
         return []
     found = QueryBuilder()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 from aiida.cmdline.params import arguments
 from aiida.cmdline.utils.decorators import with_dbenv
@@ -14,8 +16,17 @@ from .options import JSON, RAW
 @arguments.NODE()
 @RAW
 @JSON
+@click.option(
+    "--dot", is_flag=True, help="Print a graph for Graphviz, where decisions stand out."
+)
+@click.option(
+    "--png",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True),
+    help="Draw that graph into a file.",
+)
 @with_dbenv()
-def command(node: Node, raw: bool, as_json: bool) -> None:
+def command(node: Node, raw: bool, as_json: bool, dot: bool, png: str | None) -> None:
     """Show which decisions NODE rests on: what was asked, and who said what.
 
     NODE is the PK or UUID of any node: a result, a calculation or a workflow. All that
@@ -25,10 +36,14 @@ def command(node: Node, raw: bool, as_json: bool) -> None:
     For example:
       aiida-hitl decisions 42
       aiida-hitl decisions 42 --json
+      aiida-hitl decisions 42 --png why.png
     """
     from .. import records, render
     from ..decision import decisions
 
+    if dot or png:
+        _draw(node, png)
+        return
     found = decisions(node)
     if as_json:
         render.print_json([records.decision_record(each) for each in found])
@@ -36,3 +51,30 @@ def command(node: Node, raw: bool, as_json: bool) -> None:
         render.print_raw(records.decision_rows(found))
     else:
         render.print_decisions(found)
+
+
+def _draw(node: Node, png: str | None) -> None:
+    """Print the graph, or draw it into a file."""
+    from graphviz import ExecutableNotFound
+
+    from ..exceptions import HumanInTheLoopError
+    from ..picture import picture
+
+    graph = picture(node).graphviz
+    if png is None:
+        click.echo(graph.source, nl=False)
+        return
+    try:
+        drawn = graph.pipe(format="png")
+    except ExecutableNotFound:
+        raise HumanInTheLoopError(
+            "Graphviz is not installed, so nothing can be drawn: install its program "
+            "`dot`, or take the graph as text with --dot."
+        ) from None
+    try:
+        Path(png).write_bytes(drawn)
+    except OSError as error:
+        raise HumanInTheLoopError(
+            f"{png} cannot be written: {error.strerror}."
+        ) from None
+    click.echo(f"{png} is drawn.")
