@@ -289,5 +289,52 @@ class GiveUp(BaseRestartWorkChain):
         self.ctx.inputs = self.exposed_inputs(self._process_class, "add")
 
 
+class NeedTwo(WorkChain):
+    """Fail unless two is where it should be."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take a dictionary."""
+        super().define(spec)
+        spec.input("parameters", valid_type=Dict)
+        spec.outline(cls.check)
+        spec.exit_code(400, "ERROR_NOT_TWO", message="It is not two.")
+
+    def check(self):
+        """Look, and count what else there is."""
+        parameters = self.inputs.parameters.get_dict()
+        self.report(f"got {parameters}")
+        if parameters["deep"]["number"] != 2:
+            return self.exit_codes.ERROR_NOT_TWO
+
+
+class AskWithPlainDictionary(InteractiveRestartWorkChain):
+    """Keep a plain dictionary and write into it, as many work chains do."""
+
+    _process_class = NeedTwo
+
+    @classmethod
+    def define(cls, spec):
+        """Take what the child takes."""
+        super().define(spec)
+        spec.expose_inputs(NeedTwo)
+        spec.outline(
+            cls.setup,
+            while_(cls.should_run_process)(
+                cls.prepare, cls.run_process, cls.inspect_process
+            ),
+        )
+
+    def setup(self):
+        """Begin with the dictionary as it is."""
+        super().setup()
+        self.ctx.inputs = AttributeDict(self.exposed_inputs(NeedTwo))
+        self.ctx.inputs.parameters = self.inputs.parameters.get_dict()
+
+    def prepare(self):
+        """Write into it."""
+        self.ctx.inputs.parameters.setdefault("deep", {})["prepared"] = True
+
+
 class AskBeforeGivingUp(InteractiveRestartWorkChain, GiveUp):
     """The same, that asks."""

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiida.common.links import LinkType
 from aiida.engine import submit
 from aiida.engine.processes.control import kill_processes
 from aiida.orm import (
     Bool,
     CalcJobNode,
+    Dict,
     FolderData,
     InstalledCode,
     Int,
@@ -20,9 +22,14 @@ from aiida.orm import (
 )
 
 from aiida_humanintheloop.decision import decisions
+from aiida_humanintheloop.failure import last_lines
 from aiida_humanintheloop.inbox import answer, history
 from aiida_humanintheloop.replay import replay
-from tests.asking import AskBeforeGivingUp, AskWhereItFails
+from tests.asking import (
+    AskBeforeGivingUp,
+    AskWhereItFails,
+    AskWithPlainDictionary,
+)
 from tests.conftest import ended, hitl, paused, refresh, verdi, wait_until
 
 Ask = Callable[..., WorkChainNode]
@@ -116,6 +123,9 @@ def test_it_goes_on_with_other_inputs(fails: Ask) -> None:
         '{"metadata": {"options": {"max_wallclock_seconds": "long"}}}': "wallclock",
         '{"metadata": 7}': "metadata has to be an object",
         '{"code": 999999999}': "is no AbstractCode",
+        '{"code": 99999999999}': "is no AbstractCode",  # more than a database takes
+        '{"code": "99999999999999999999"}': "is no AbstractCode",
+        '{"metadata": {"dry_run": true}}': "metadata.dry_run cannot be changed",
         "[]": "not of type 'object'",
     }.items():
         verdict = answer(node, value)
@@ -139,6 +149,51 @@ def test_it_goes_on_with_other_inputs(fails: Ask) -> None:
     again = ended(replay(node, {"inputs": {"y": 9}}))
     assert again.outputs.sum == 10
     assert [each.response["kind"] for each in decisions(again)] == ["policy"] * 2
+
+
+def test_a_plain_dictionary_is_changed_where_it_was_named(ask: Ask) -> None:
+    """And what is submitted is the node of the decision, if nobody writes into it."""
+    node = ask(
+        AskWithPlainDictionary,
+        parameters=Dict({"deep": {"number": 1, "other": 5}, "more": 6}),
+    )
+    say(node, "change")
+    asks(node, 2)
+    say(node, {"parameters": {"deep": {"number": 2}, "more": None}})
+    ended(node)
+    child = max(node.called, key=lambda each: each.pk)
+    parameters = child.inputs.parameters
+    expected = {"deep": {"number": 2, "other": 5, "prepared": True}}
+    assert parameters.get_dict() == expected
+    assert parameters.creator.process_label == "make_inputs"
+
+
+def test_what_fails_more_often_than_then_asks_a_person(fails: Ask) -> None:
+    """An answer of the run that is repeated counts once."""
+    node = fails()
+    say(node, "change")
+    asks(node, 2)
+    say(node, {"y": 6})
+    again = replay(ended(node), {"inputs": {"y": -9}})
+    asks(again, 3)
+    assert [bool(letter.answer) for letter in history(again)] == [True, True, False]
+    say(again, "abort")
+    ended(again, 402)
+
+
+def test_output_that_is_no_text_can_be_shown(profile: str) -> None:
+    """A crashed job leaves anything; PostgreSQL takes no NUL."""
+    job = CalcJobNode(process_type="aiida.calculations:core.arithmetic.add")
+    job.set_options({"output_filename": "out", "scheduler_stdout": "/etc/hosts"})
+    files = FolderData()
+    noise = b"\0\xff" * 3000 + b"\nkilled\0"
+    files.base.repository.put_object_from_bytes(noise, "out")
+    files.base.links.add_incoming(job.store(), LinkType.CREATE, "retrieved")
+    files.store()
+    shown = last_lines(job)
+    assert shown.endswith("killed\ufffd")
+    assert "\0" not in shown
+    assert len(shown) < 5000
 
 
 def test_a_result_is_taken_as_it_is(fails: Ask) -> None:

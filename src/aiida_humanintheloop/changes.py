@@ -8,11 +8,12 @@ node is named by PK, UUID or label; null takes an input away.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 from aiida.common import AttributeDict
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.common.links import LinkType
 from aiida.engine import Process, calcfunction
 from aiida.engine.persistence import get_object_loader
 from aiida.engine.processes.ports import PortNamespace
@@ -30,9 +31,19 @@ from aiida.orm import (
 
 from .kinds import shown
 
-__all__ = ["changed_inputs", "described", "make_inputs", "problem_with"]
+__all__ = [
+    "changed_inputs",
+    "described",
+    "dicts_made_by",
+    "make_inputs",
+    "problem_with",
+]
 
 Path = tuple[str, ...]
+
+_LARGEST_PK = 2**31
+# With these nothing could be submitted.
+_FIXED = {("metadata", "dry_run"), ("metadata", "store_provenance")}
 
 
 def described(
@@ -84,8 +95,8 @@ def problem_with(
     ports = process_class.spec().inputs
     try:
         found = dict(_read(changes, ports, lambda path: _at(inputs, path)))
-        tried = _with_dicts(_but(inputs, found), ports)
-        error = ports.validate(ports.pre_process(tried))
+        tried = ports.serialize(_with_dicts(_but(inputs, found), ports))
+        error = ports.validate(ports.pre_process(tried or {}))
     except ValueError as problem:
         return f"{problem}."
     return None if error is None else " ".join(str(error).split())
@@ -98,6 +109,8 @@ def changed_inputs(
 
     :param changes: the decision, a `Dict`; what is new is made of it by a calculation.
     :param inputs: what the process ran with; they stay as they are.
+    :return: with a plain dictionary where there was one, see `dicts_made_by`.
+    :raises ValueError: if they do not fit any more.
     """
     found = dict(
         _read(
@@ -108,14 +121,60 @@ def changed_inputs(
     )
     new = [path for path, value in found.items() if _is_new(value)]
     if new:
-        before = {_label(path): _at(inputs, path) for path in new}
         made = make_inputs(
             changes=changes,
             process=to_aiida_type(get_object_loader().identify_object(process_class)),
-            **{name: node for name, node in before.items() if isinstance(node, Dict)},
+            **_dicts_before(new, inputs),
         )
-        found.update({path: _at(made, path) for path in new})
+        if isinstance(made, Data):  # so does AiiDA return what is called `result`
+            made = {"result": made}
+        for path in new:
+            is_plain = _is_plain(_at(inputs, path))
+            node = _at(made, path)
+            found[path] = node.get_dict() if is_plain else node
     return _but(inputs, found)
+
+
+def dicts_made_by(changes: Any, inputs: Mapping[str, Any]) -> AttributeDict:
+    """Return inputs with the nodes of a decision for the dictionaries made of them.
+
+    A work chain that keeps plain dictionaries, to write into them, makes nodes of them
+    when it submits them. Where one is still what was decided, that node is taken.
+
+    :param changes: the decision, a `Dict`.
+    :param inputs: as they are submitted.
+    """
+    found: dict[Path, Any] = {}
+    uses = changes.base.links.get_outgoing(link_label_filter="changes").all_nodes()
+    for use in uses:
+        for made in use.base.links.get_outgoing(link_type=LinkType.CREATE).all():
+            path = tuple(made.link_label.split("__"))
+            now = _at(inputs, path)
+            if (
+                _is_new(now)
+                and isinstance(made.node, Dict)
+                and now.base.attributes.all == made.node.base.attributes.all
+            ):
+                found[path] = made.node
+    return _but(inputs, found)
+
+
+def _dicts_before(paths: Sequence[Path], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the dictionaries at these places as nodes, for `make_inputs`."""
+    before = {}
+    for path in paths:
+        old = _at(inputs, path)
+        if _is_plain(old):
+            old = to_aiida_type(dict(old))
+        if isinstance(old, Dict):
+            if _label(path) in before:
+                raise ValueError(f"change {'.'.join(path)} by itself")
+            before[_label(path)] = old
+    return before
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 @calcfunction
@@ -149,12 +208,18 @@ def _read(
         port = ports.get(name)
         if port is None and not ports.dynamic:
             raise ValueError(f"there is no input {where}, only {', '.join(ports)}")
+        if (port is None and not name.isidentifier()) or "__" in name:
+            raise ValueError(f"{where} cannot be the name of an input")
+        if path in _FIXED:
+            raise ValueError(f"{where} cannot be changed")
         if isinstance(port, PortNamespace):
             if not isinstance(raw, Mapping):
                 raise ValueError(f"{where} has to be an object")
             yield from _read(raw, port, before, path)
             continue
         kinds = _kinds((ports if port is None else port).valid_type)
+        if getattr(port, "non_db", False) or getattr(port, "is_metadata", False):
+            kinds = ()  # it goes without a node
         try:
             yield path, None if raw is None else _value(raw, kinds, before(path))
         except ValueError as error:
@@ -184,6 +249,8 @@ def _named(raw: Any, kinds: tuple[type, ...]) -> Node:
     is_code = any(issubclass(kind, AbstractCode) for kind in kinds)
     if not isinstance(raw, (int, str)) or isinstance(raw, bool):
         raise ValueError(f"{shown(raw)} is no {wanted}")
+    if _is_no_pk(raw):
+        raise ValueError(f"{shown(raw)} is no {wanted}, and names none")
     try:
         node: Node = (load_code if is_code else load_node)(raw)
     except (NotExistent, MultipleObjectsError, ValueError) as error:
@@ -191,6 +258,17 @@ def _named(raw: Any, kinds: tuple[type, ...]) -> Node:
     if not isinstance(node, kinds):
         raise ValueError(f"{shown(raw)} is a {type(node).__name__}, and no {wanted}")
     return node
+
+
+def _is_no_pk(raw: int | str) -> bool:
+    """Return whether it is a number that no database takes.
+
+    The query would fail, and aiida-core then cuts all processes of the worker off.
+    """
+    try:
+        return not 0 < int(raw) < _LARGEST_PK
+    except ValueError:
+        return False
 
 
 def _kinds(valid_type: Any) -> tuple[type, ...]:
@@ -205,7 +283,10 @@ def _merged(before: Any, raw: Any) -> Any:
         return raw
     merged = {**before}
     for key, value in raw.items():
-        merged[key] = _merged(merged.get(key), value)
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merged(merged.get(key), value)
     return merged
 
 
@@ -248,7 +329,7 @@ def _at(inputs: Any, path: Path) -> Any:
 
 
 def _label(path: Path) -> str:
-    return "_".join(path)
+    return "_".join(("before", *path))
 
 
 def _is_new(value: Any) -> bool:

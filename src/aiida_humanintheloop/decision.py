@@ -114,6 +114,8 @@ def record(workflow: WorkChainNode, letter: Letter) -> Data:
             ]
         )
         recorded: Any = load_node(stored[value.uuid])
+        if recorded.uuid != value.uuid:  # the PKs came in another order
+            raise RuntimeError("the database has mixed up the nodes of a decision")
     return cast(Data, recorded)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from aiida.orm import CalcJobNode, Node, ProcessNode
@@ -71,8 +72,14 @@ def _tail(files: Any, name: str) -> list[str]:
     end = b""
     try:
         with files.base.repository.open(name, "rb") as handle:
+            try:
+                handle.seek(-_BYTES, os.SEEK_END)
+            except (OSError, ValueError, NotImplementedError):
+                handle.seek(0)  # it is short, or packed
             while chunk := handle.read(2**20):
                 end = (end + chunk)[-_BYTES:]
-    except OSError:
-        return []
-    return end.decode(errors="replace").splitlines()[-_LINES:]
+    except (OSError, TypeError):
+        return []  # not retrieved, or its name is no relative path
+    # PostgreSQL takes no NUL, of which a crashed job's output may be full.
+    text = end.decode(errors="replace").replace("\0", "\ufffd")
+    return text.splitlines()[-_LINES:]

@@ -394,7 +394,13 @@ class InteractiveWorkChain(WaitingWorkChain):
 
     def _catch_up(self) -> None:
         """Take a kept answer, enforce a deadline, or go on if it is decided."""
-        if self.mailbox.open_letters():
+        if waiting := self.mailbox.open_letters():
+            if not self.node.paused:
+                # The worker was killed after it had asked anew, and before the pause.
+                with self._one_commit():
+                    self.node.pause()
+                    self.set_status(STATUS)
+                self._tell(waiting[-1])
             self._enforce_deadlines()
             if self.mailbox.open_letters() and self.mailbox.kept() is not None:
                 self.play()
@@ -414,7 +420,7 @@ class InteractiveWorkChain(WaitingWorkChain):
         if self._replay is None:
             return
         for letter in self.mailbox.open_letters():
-            answer = self._replay.answer_to(letter)
+            answer = self._replay.answer_to(letter, self.mailbox.letters())
             if answer is not None and self._is_open(letter):
                 self._judge(answer)
 

@@ -113,15 +113,15 @@ def play_all(computer: str) -> list[tuple[int, str | None]]:
             "Start it with `verdi daemon start`."
         )
     connection = Connection()
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     try:
-        return [(each.pk, _play(each.pk, connection)) for each in found]
+        return [(each.pk, _play(each.pk, connection, deadline)) for each in found]
     finally:
         connection.close()
 
 
-def _play(pk: int, connection: Connection) -> str | None:
-    """Play one; return why that failed, or None."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+def _play(pk: int, connection: Connection, deadline: float) -> str | None:
+    """Play one, at least once; return why that failed, or None."""
     while True:
         try:
             reply = connection.send(pk, MessageBuilder.play())

@@ -8,7 +8,7 @@ was not asked then, or does not fit now, is asked of a person.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -123,13 +123,20 @@ class Replay:
             return None  # deleted, or nothing stood there
         return cls(then, said["changes"].get(then.uuid, {}), said["by"])
 
-    def answer_to(self, letter: Letter) -> Answer | None:
-        """Return how a question was answered then, or is to be answered now."""
-        alike = [other for other in self._letters if _is_like(other, letter)]
-        same = [other for other in alike if other.id == letter.id] or alike[:1]
-        if not same or (answer := same[0].answer) is None:
+    def answer_to(self, letter: Letter, asked: Sequence[Letter]) -> Answer | None:
+        """Return how a question was answered then, or is to be answered now.
+
+        Each answer of then counts once: what fails more often than then asks a person.
+
+        :param asked: all that was asked this time so far.
+        """
+        alike = [x for x in self._letters if x.answer and _is_like(x, letter)]
+        before = [x for x in asked if x.answer and _is_like(x, letter)]
+        if len(before) >= len(alike):
             return None
-        (then,) = same
+        then = alike[len(before)]
+        answer = then.answer
+        assert answer is not None
         if then.id in self._changes:
             value, by = self._changes[then.id], self._by
             answer = replace(answer, value=value, by=by, comment=None)

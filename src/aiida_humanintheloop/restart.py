@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
+from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, ExitCode
-from aiida.orm import ProcessNode
+from aiida.engine.processes.ports import PortNamespace
+from aiida.manage.caching import disable_caching
+from aiida.orm import ProcessNode, load_node
 
-from .changes import changed_inputs, described, problem_with
+from .changes import changed_inputs, described, dicts_made_by, problem_with
 from .failure import evidence_of, last_lines, what_happened
 from .interactive import InteractiveWorkChain
 from .kinds import Choice, Json
@@ -47,7 +50,9 @@ class InteractiveRestartWorkChain(  # type: ignore[misc]  # both have a `define`
         if not self.ctx.iteration:
             # `pause_on_max_iterations` of aiida-core 2.9 begins to count anew and keeps
             # the children: the first one would be inspected in place of the next.
-            self.ctx.children = []
+            self._count_anew()
+        if self.ctx.is_finished:
+            self._recall()
         if code is None or not self._asks_before(code):
             return code
         self.ctx.asks_before = code.status
@@ -110,11 +115,17 @@ class InteractiveRestartWorkChain(  # type: ignore[misc]  # both have a `define`
         )
 
     def _can_accept(self, node: ProcessNode) -> bool:
-        """Return whether the outputs of a process are all that is required."""
-        outputs: Mapping[str, Any] = self.get_outputs(node) if node.is_finished else {}
-        ports = self.spec().outputs
-        return node.is_finished and all(
-            name in outputs for name, port in ports.items() if port.required
+        """Return whether the outputs of a process are all that is required of it."""
+        if not node.is_finished:
+            return False
+        # What a subclass makes of them may cost a calculation, or not be possible.
+        outputs = BaseRestartWorkChain.get_outputs(self, node)
+        return all(
+            name in outputs
+            for name, port in self.spec().outputs.items()
+            if port.required
+            and not isinstance(port, PortNamespace)
+            and name in self.process_class.spec().outputs
         )
 
     def _after_decisions(self) -> ExitCode | None:
@@ -126,25 +137,63 @@ class InteractiveRestartWorkChain(  # type: ignore[misc]  # both have a `define`
         if letter.is_open:  # the worker was killed before it could pause
             self.ask(inputs=self.question_on_changes())
         elif letter.name == "inputs":
-            before, kind = self.ctx.inputs, self.process_class
-            self.ctx.inputs = changed_inputs(self.answer(), kind, before)
-            self._go_on(status)
+            self._change_inputs(status)
         elif self.answer().value == CHANGE:
             self.ask(inputs=self.question_on_changes())
         elif self.answer().value == ACCEPT:
             self.ctx.asks_before = None
             self.ctx.is_finished = True
+            self._recall()
         elif self.answer().value == ABORT:
             code: ExitCode = self.exit_codes(status)
             return code
         else:
+            self.ctx.is_run_anew = True
             self._go_on(status)
         return None
+
+    def _change_inputs(self, status: int) -> None:
+        """Go on with the inputs that a person wants, or ask once more."""
+        changes, kind = self.answer(), self.process_class
+        try:
+            self.ctx.inputs = changed_inputs(changes, kind, self.ctx.inputs)
+        except ValueError as error:  # what was named has been deleted since
+            self.report(f"the inputs cannot be changed: {error}")
+            self.ask(inputs=self.question_on_changes())
+            return
+        self.ctx.changes = changes.uuid
+        self._go_on(status)
 
     def _go_on(self, status: int) -> None:
         """Run the process once more."""
         self.ctx.asks_before = None
         if status == self.exit_codes.ERROR_MAXIMUM_ITERATIONS_EXCEEDED.status:
             self.report("counting the iterations anew")
-            self.ctx.iteration = 0
-            self.ctx.children = []
+            self._count_anew()
+
+    def _count_anew(self) -> None:
+        """Have as many iterations once more."""
+        earlier = self.ctx.get("earlier_children", [])
+        self.ctx.earlier_children = [*earlier, *self.ctx.children]
+        self.ctx.children, self.ctx.iteration = [], 0
+
+    def _recall(self) -> None:
+        """Have all children there for the steps after the loop, which may want them."""
+        earlier = self.ctx.pop("earlier_children", [])
+        self.ctx.children = [*earlier, *self.ctx.children]
+        self.ctx.iteration += len(earlier)
+
+    def run_process(self) -> Any:
+        """Run the process, and for once not take it from the cache: there it failed."""
+        is_run_anew = self.ctx.pop("is_run_anew", False)
+        with disable_caching() if is_run_anew else nullcontext():
+            return super().run_process()
+
+    def _wrap_bare_dict_inputs(
+        self, port_namespace: PortNamespace, inputs: dict[str, Any]
+    ) -> AttributeDict:
+        """Make nodes of plain dictionaries, or take those that were decided."""
+        wrapped = super()._wrap_bare_dict_inputs(port_namespace, inputs)
+        if port_namespace is self.process_class.spec().inputs and "changes" in self.ctx:
+            return dicts_made_by(load_node(self.ctx.changes), wrapped)
+        return wrapped

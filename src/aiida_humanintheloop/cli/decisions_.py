@@ -55,7 +55,7 @@ def command(node: Node, raw: bool, as_json: bool, dot: bool, png: str | None) ->
 
 def _draw(node: Node, png: str | None) -> None:
     """Print the graph, or draw it into a file."""
-    from graphviz import ExecutableNotFound
+    from graphviz import CalledProcessError, ExecutableNotFound
 
     from ..exceptions import HumanInTheLoopError
     from ..picture import picture
@@ -71,6 +71,9 @@ def _draw(node: Node, png: str | None) -> None:
             "Graphviz is not installed, so nothing can be drawn: install its program "
             "`dot`, or take the graph as text with --dot."
         ) from None
+    except CalledProcessError as error:
+        said = " ".join(str(error.stderr or error).split())
+        raise HumanInTheLoopError(f"Graphviz failed: {said}") from None
     try:
         Path(png).write_bytes(drawn)
     except OSError as error:
