@@ -101,7 +101,7 @@ def record(workflow: WorkChainNode, letter: Letter) -> Data:
     decision = _node_of(decide, label, answer.comment or "")
     new = [node for node in (*inputs.values(), value, decision) if not node.is_stored]
     with one_commit():
-        stored = store(new)
+        stored = store(new, workflow.user.pk)
         made = stored[decision.uuid]
         link(
             [

@@ -38,11 +38,13 @@ _UPSTREAM = text(
 )
 
 
-def store(nodes: Sequence[Node]) -> dict[str, int]:
+def store(nodes: Sequence[Node], user: int | None) -> dict[str, int]:
     """Store nodes in one statement; to go on with one, it has to be loaded.
 
     :param nodes: of which none is stored, or is of a computer; what files one has lie
         in the repository of the profile already.
+    :param user: PK of the user whose they are. AiiDA's own default user cannot be asked
+        for it any more once a query has failed in this worker.
     :return: their PKs, by UUID.
     """
     time = timezone.now()
@@ -66,7 +68,7 @@ def store(nodes: Sequence[Node]) -> dict[str, int]:
                 "attributes": node.base.attributes.all,
                 "extras": extras,
                 "repository_metadata": entity.repository_metadata,
-                "user_id": node.user.pk,
+                "user_id": user,
                 "dbcomputer_id": None,
             }
         )
