@@ -95,15 +95,23 @@ def _all_workers_listen() -> bool:
     return bool(here) and is_of_now and status["task_subscribers"] >= len(here)
 
 
+def _hang_up() -> None:
+    """Close AiiDA's own connection: one that breaks leaves a warning, much later."""
+    get_manager().reset_broker()
+    get_manager().reset_runner()
+
+
 def kill_broker() -> None:
     """Whoever supervises it starts it again."""
     wait_until(_all_workers_listen, "the broker knows all workers")
+    _hang_up()
     kill(*services("broker"))
 
 
 def restart_broker() -> None:
     """End it in good order; whoever supervises it starts it again."""
     wait_until(_all_workers_listen, "the broker knows all workers")
+    _hang_up()
     kill(*services("broker"), by=signal.SIGTERM)
 
 
