@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from aiida_humanintheloop import (
     kinds,
 )
 from aiida_humanintheloop.decision import Decision, decide, decisions
-from aiida_humanintheloop.inbox import answer, history
+from aiida_humanintheloop.inbox import answer, history, wait_for_question
 from tests.asking import AskAndDieAfter, AskOne
 from tests.conftest import ended, hitl, refresh, target_of, verdi, wait_until
 
@@ -225,7 +226,8 @@ def test_a_step_that_is_run_again_decides_once(daemon: None) -> None:
     wait_until(lambda: refresh() or history(node), "it asks")
     assert answer(node, "yes").outcome in ("accepted", "kept")
     wait_until(lambda: refresh() or node.base.extras.get("died", False), "it dies")
-    assert answer(node, "again").outcome == "refused", "and has the broker look"
+    with suppress(TimeoutError):  # as a person would, which has the broker look
+        wait_for_question(node, 20)
     ended(node)
     assert len(decided(node)) == 1
 
