@@ -234,38 +234,6 @@ class CountLoaded(WorkChain):
         self.out("loaded", Int(kinds.count(self.inputs.kind.value)).store())
 
 
-class AskWhereItFails(InteractiveRestartWorkChain):
-    """Add numbers until the sum is not negative; a handler may mend it."""
-
-    _process_class = CalculationFactory("core.arithmetic.add")
-
-    @classmethod
-    def define(cls, spec):
-        """Take what the calculation takes."""
-        super().define(spec)
-        spec.expose_inputs(cls._process_class, namespace="add")
-        spec.expose_outputs(cls._process_class)
-        spec.input("mend", valid_type=Bool, default=lambda: Bool(False))
-        spec.outline(
-            cls.setup,
-            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
-            cls.results,
-        )
-
-    def setup(self):
-        """Begin with the inputs as they are."""
-        super().setup()
-        self.ctx.inputs = self.exposed_inputs(self._process_class, "add")
-
-    @process_handler
-    def add_more(self, node):
-        """Deal with a negative sum: add one more."""
-        if not self.inputs.mend.value or node.is_finished_ok:
-            return None
-        self.ctx.inputs.y = Int(self.ctx.inputs.y.value + 1)
-        return ProcessHandlerReport()
-
-
 class GiveUp(BaseRestartWorkChain):
     """One that exists already, and fails with whatever its child fails with."""
 
@@ -338,3 +306,21 @@ class AskWithPlainDictionary(InteractiveRestartWorkChain):
 
 class AskBeforeGivingUp(InteractiveRestartWorkChain, GiveUp):
     """The same, that asks."""
+
+
+class AskWhereItFails(AskBeforeGivingUp):
+    """Add numbers until the sum is not negative; a handler may mend it."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take whether the handler is to mend it."""
+        super().define(spec)
+        spec.input("mend", valid_type=Bool, default=lambda: Bool(False))
+
+    @process_handler
+    def add_more(self, node):
+        """Deal with a negative sum: add one more."""
+        if not self.inputs.mend.value or node.is_finished_ok:
+            return None
+        self.ctx.inputs.y = Int(self.ctx.inputs.y.value + 1)
+        return ProcessHandlerReport()

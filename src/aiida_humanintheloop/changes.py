@@ -129,7 +129,7 @@ def changed_inputs(
         if isinstance(made, Data):  # so does AiiDA return what is called `result`
             made = {"result": made}
         for path in new:
-            is_plain = _is_plain(_at(inputs, path))
+            is_plain = isinstance(_at(inputs, path), dict)
             node = _at(made, path)
             found[path] = node.get_dict() if is_plain else node
     return _but(inputs, found)
@@ -164,17 +164,13 @@ def _dicts_before(paths: Sequence[Path], inputs: Mapping[str, Any]) -> dict[str,
     before = {}
     for path in paths:
         old = _at(inputs, path)
-        if _is_plain(old):
+        if isinstance(old, dict):
             old = to_aiida_type(dict(old))
         if isinstance(old, Dict):
             if _label(path) in before:
                 raise ValueError(f"change {'.'.join(path)} by itself")
             before[_label(path)] = old
     return before
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, dict)
 
 
 @calcfunction

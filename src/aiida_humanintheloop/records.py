@@ -34,6 +34,10 @@ def one_line(text: str) -> str:
     )
 
 
+def _value_on_a_line(value: Any) -> str:
+    return one_line(value if isinstance(value, str) else json.dumps(value))
+
+
 def age(since: datetime) -> str:
     """Return how long ago it was, in the largest unit that says enough."""
     seconds = max(0.0, (datetime.now(timezone.utc) - since).total_seconds())
@@ -109,7 +113,7 @@ def history_rows(letters: Iterable[Letter]) -> list[list[str]]:
         else:
             value = answer.value
             said = [
-                one_line(value if isinstance(value, str) else json.dumps(value)),
+                _value_on_a_line(value),
                 one_line(answer.by or ("?" if answer.kind == "human" else answer.kind)),
                 one_line(answer.at or ""),
                 one_line(answer.via),
@@ -133,7 +137,7 @@ def decision_rows(found: Iterable[Decision]) -> list[list[str]]:
         rows.append(
             [
                 str(each.pk),
-                one_line(value if isinstance(value, str) else json.dumps(value)),
+                _value_on_a_line(value),
                 one_line(each.question["text"]),
                 one_line(each.workflow),
                 one_line(said.get("by") or ("?" if said["kind"] == "human" else "")),
