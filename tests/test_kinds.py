@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiida.orm import WorkChainNode
+from aiida.orm import WorkChainNode, to_aiida_type
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -37,7 +37,7 @@ KINDS = [
     Choice(("scf", "relax", 3, 2.5, True)),
     Choices(("a", "b", "c"), at_least=1, at_most=2),
     Node(),
-    Json({"type": ["object", "array"], "maxProperties": 3}),
+    Json({"type": ["object", "array", "null"], "maxProperties": 3}),
 ]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 VALUES = st.recursive(
@@ -52,7 +52,7 @@ FITTING = st.one_of(
     st.floats(-1, 1),
     st.sampled_from(["yes", "NO", "scf", "3", "2.5", "true", "a,b", "c", "abc", "{}"]),
     st.lists(st.sampled_from("abc"), max_size=3),
-    st.dictionaries(st.text(max_size=3), SCALARS, max_size=4),
+    st.dictionaries(st.text("a.\0", max_size=3), SCALARS, max_size=4),
 )
 # In a daemon each costs tens of milliseconds; the full thousand is for a quiet hour.
 EXAMPLES_IN_A_DAEMON = int(os.environ.get("EXAMPLES_IN_A_DAEMON", "40"))
@@ -74,15 +74,34 @@ def reading(kind: Any, raw: Any) -> tuple[Any, str | None]:
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)
 @settings(max_examples=1000, deadline=None)
 @given(raw=VALUES | FITTING)
-def test_a_kind_takes_what_fits_its_schema_or_says_why(kind: Any, raw: Any) -> None:
-    """A value that is taken fits the schema that a web form would be made from."""
+def test_a_kind_takes_what_fits_its_schema_or_says_why(
+    profile: str, kind: Any, raw: Any
+) -> None:
+    """A value that is taken fits the schema that a form is made from, and is a node."""
     value, refusal = reading(kind, raw)
     if refusal is None:
+        to_aiida_type(value)
         assert Draft202012Validator(kind.schema).is_valid(value)
         assert kind.read(value) == value
     else:
         assert refusal.isprintable()
         assert len(refusal) < 400
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ({"": 1}, "a name that is empty"),
+        ({"a.b": 1}, "a dot in it"),
+        ({"a": "\0"}, "the character NUL"),
+        ({"a": float("nan")}, "a number or character"),
+        ("null", "null is no answer"),
+    ],
+)
+def test_json_that_no_node_can_hold_is_refused(raw: Any, reason: str) -> None:
+    """Where it is judged: stored later, it would end the workflow."""
+    assert reason in str(reading(KINDS[-1], raw)[1])
+    assert reading(KINDS[-1], {"a": {"": 1, "a.b": 1}})[1] is None
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)

@@ -159,6 +159,9 @@ def test_a_plain_dictionary_is_changed_where_it_was_named(ask: Ask) -> None:
     )
     say(node, "change")
     asks(node, 2)
+    verdict = answer(node, {"parameters": {"a.b": 1}})
+    assert verdict.outcome == "refused"
+    assert "parameters: key for attributes" in verdict.reason
     say(node, {"parameters": {"deep": {"number": 2}, "more": None}})
     ended(node)
     child = max(node.called, key=lambda each: each.pk)

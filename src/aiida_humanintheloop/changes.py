@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 from aiida.common import AttributeDict
-from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.common.exceptions import MultipleObjectsError, NotExistent, ValidationError
 from aiida.common.links import LinkType
 from aiida.engine import Process, calcfunction
 from aiida.engine.persistence import get_object_loader
@@ -218,7 +218,7 @@ def _read(
             kinds = ()  # it goes without a node
         try:
             yield path, None if raw is None else _value(raw, kinds, before(path))
-        except ValueError as error:
+        except (ValueError, ValidationError) as error:  # AiiDA's own is no ValueError
             raise ValueError(f"{where}: {error}") from error
 
 

@@ -105,7 +105,7 @@ class _Kind:
             raise InvalidAnswer(f"No answer was given: it must be {self.expects}.")
         try:
             value = self.parse(raw)
-            fits = value is not None and storable(value) and self.fits(value)
+            fits = not why_not_kept(value) and self.fits(value)
         except (ValueError, RecursionError):
             fits = False
         if not fits:
@@ -119,18 +119,24 @@ class _Kind:
         return True
 
 
-def storable(value: object) -> bool:
-    """Return whether every database can hold the value as JSON.
+def why_not_kept(value: object) -> str:
+    """Return why the value cannot become a node in every database, or nothing.
 
-    That is without infinity and NaN, without half of a surrogate pair, and, as
-    PostgreSQL has it, without the character NUL.
+    Infinity, NaN and half of a surrogate pair are no JSON, PostgreSQL takes no
+    character NUL, and a `Dict` no name that is empty or has a dot in it.
     """
+    if value is None:
+        return "null is no answer"
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
         text.encode()
     except (TypeError, ValueError):
-        return False
-    return not any("\x00" in part for part in _strings(value))
+        return "it has a number or character that cannot be kept"
+    if any("\x00" in part for part in _strings(value)):
+        return "it has the character NUL, which cannot be kept"
+    if isinstance(value, dict) and any(not name or "." in name for name in value):
+        return "it has a name that is empty or has a dot in it, which no Dict takes"
+    return ""
 
 
 def _strings(value: object) -> Iterator[str]:
@@ -468,11 +474,14 @@ class Json(_Kind):
             raise InvalidAnswer(f"No answer was given: it must be {self.expects}.")
         try:
             value = self.parse(raw)
-            if not storable(value):
-                raise ValueError("it has a number or character that cannot be kept")
+            if why := why_not_kept(value):
+                raise ValueError(why)
             for error in _validator(self.schema).iter_errors(value):
                 raise ValueError(f"at {error.json_path}, {error.message}")
-            return self._through_the_model(value)
+            value = self._through_the_model(value)
+            if why := why_not_kept(value):  # a model may change what it checks
+                raise ValueError(why)
+            return value
         except (ValueError, RecursionError) as error:
             why = " ".join(str(error).split())
             raise InvalidAnswer(
