@@ -14,6 +14,8 @@ PYTEST = (
     *("pytest", "tests", "--ignore", "tests/container", "--ignore", "tests/scripts"),
     *("--ignore", "tests/tutorial", "-p", "no:cacheprovider"),
 )
+# In CI the examples of Hypothesis are the same each time; a search is for at home.
+AS_OUTSIDE = ("--env", "CI")
 SLOTS = "5"  # what tests/test_waiting.py wants, without another restart of the daemon
 
 
@@ -52,7 +54,7 @@ def is_healthy(container: str) -> bool:
 def test_plugin_works_on_python_3_13(test_image: str) -> None:
     """With a daemon and an embedded profile of the tests' own."""
     said = docker(
-        *("run", "--rm", "--workdir", "/src", test_image),
+        *("run", "--rm", "--workdir", "/src", *AS_OUTSIDE, test_image),
         *("bash", "-c", 'python --version && exec "$@"', "bash", *PYTEST),
         *("-m", "not restarts_daemon"),  # long, and in the other run
     )
@@ -69,7 +71,7 @@ def test_plugin_works_on_postgresql_and_rabbitmq(container: str) -> None:
     wait_until(lambda: is_healthy(container), "all four services answer again")
     said = docker(
         *("exec", "--workdir", "/src", "--env", "AIIDA_TEST_PROFILE=tutorial"),
-        *(container, *PYTEST),
+        *(*AS_OUTSIDE, container, *PYTEST),
     )
     assert " passed" in said
     assert "AskOne" in docker("exec", container, "verdi", "process", "list", "--all")
