@@ -19,6 +19,8 @@ import pytest
 if TYPE_CHECKING:
     from aiida.orm import InstalledCode, WorkChainNode
 
+    from tests.receivers import Webhook
+
 REPOSITORY = Path(__file__).parent.parent
 # A profile that is there already, as the image's with PostgreSQL and RabbitMQ.
 PROFILE = os.environ.get("AIIDA_TEST_PROFILE")
@@ -247,6 +249,27 @@ def ask(daemon: None) -> Iterator[Callable[..., WorkChainNode]]:
 
     yield submit_one
     kill_unfinished(nodes)
+
+
+@pytest.fixture
+def no_address(profile: str) -> Iterator[None]:
+    """Begin and end with nobody who is told."""
+    from aiida_humanintheloop.notify.addresses import addresses, remove
+
+    yield
+    refresh()
+    for each in addresses():
+        remove(each.number)
+
+
+@pytest.fixture
+def webhook(no_address: None) -> Iterator[Webhook]:
+    """Return a web server that takes messages."""
+    from tests.receivers import Webhook
+
+    server = Webhook()
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from aiida.engine import submit
-from aiida.orm import CalcJobNode, Computer, InstalledCode, Int
+from aiida.orm import CalcJobNode, Computer, InstalledCode, Int, WorkChainNode
 from aiida.plugins import CalculationFactory
 
+from aiida_humanintheloop import Question
+from tests.asking import AskOne
 from tests.conftest import ended, hitl, kill_unfinished, paused, verdi, wait_until
 from tests.faults import restart_daemon
+from tests.receivers import Webhook
 
 pytestmark = pytest.mark.restarts_daemon
 RESOURCES = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
@@ -107,6 +110,29 @@ def test_all_go_on_together_once_it_is_back(
     assert [ended(job).outputs.sum.value for job in stopped] == [2, 3]
     printed = hitl("play", "--computer", cluster.label)
     assert printed == f"Nothing is paused because {cluster.label} failed.\n"
+
+
+@pytest.fixture
+def somebody(webhook: Webhook) -> Webhook:
+    """Have somebody be told of what comes."""
+    hitl("notify", "add", "--every", "0", webhook.url)
+    return webhook
+
+
+def test_people_are_told_of_it(
+    somebody: Webhook,
+    stopped: list[CalcJobNode],
+    cluster: Computer,
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """At the next look, which here the next question brings about."""
+    ask(AskOne, question=Question("Is it told before this?"))
+    wait_until(lambda: bool(somebody.messages), "somebody is told")
+    title, body = somebody.messages[0]
+    assert title.startswith(f"AiiDA: {cluster.label} failed (and ")
+    for job in stopped:
+        assert f"ArithmeticAddCalculation <{job.pk}> is paused: {cluster.label}" in body
+    assert f"aiida-hitl play --computer {cluster.label}" in body
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What can go wrong between a question and its answer.
 
 HumanInTheLoopError
+├── InvalidAddress       nobody can be told there
 ├── InvalidAnswer        the value does not fit the question
 ├── NoQuestion           nothing is asked, or not clear which question is meant
 ├── NoSuchWorkflow       there is no workflow to ask, or it is not one that asks
@@ -10,6 +11,7 @@ HumanInTheLoopError
 
 __all__ = [
     "HumanInTheLoopError",
+    "InvalidAddress",
     "InvalidAnswer",
     "NoQuestion",
     "NoSuchWorkflow",
@@ -20,6 +22,10 @@ __all__ = [
 
 class HumanInTheLoopError(Exception):
     """Base of all errors of this package; its text is one line for a person."""
+
+
+class InvalidAddress(HumanInTheLoopError, ValueError):
+    """Nobody can be told there, or it is there already."""
 
 
 class InvalidAnswer(HumanInTheLoopError, ValueError):

@@ -11,7 +11,9 @@ from typing import Any
 import kiwipy
 from aiida.engine import ExitCode
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
+from aiida.engine.runners import Runner
 from aiida.orm import load_node
+from plumpy.persistence import LoadSaveContext
 from plumpy.process_comms import INTENT_KEY, Intent
 from plumpy.process_states import Continue, State
 from sqlalchemy.exc import SQLAlchemyError
@@ -63,6 +65,18 @@ class InteractiveWorkChain(WaitingWorkChain):
             "ERROR_NOT_ANSWERED",
             message="A question was not answered before its deadline.",
         )
+
+    @classmethod
+    def recreate_from(
+        cls, saved_state: Any, load_context: LoadSaveContext | None = None
+    ) -> Any:
+        """Take this process up, in a worker that may also tell people of questions."""
+        runner: Runner | None = getattr(load_context, "runner", None)
+        if runner is not None and runner.is_daemon_runner:
+            from .notify.notifier import watch  # which imports this
+
+            watch(runner)
+        return super().recreate_from(saved_state, load_context)
 
     # region for the author of a workflow
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -23,6 +23,7 @@ from .records import age, decision_rows, history_rows, one_line, waiting_rows
 
 __all__ = [
     "live",
+    "print_addresses",
     "print_decisions",
     "print_end",
     "print_history",
@@ -123,6 +124,28 @@ def print_decisions(found: Sequence[Decision]) -> None:
             text.append(f"\nshown: {evidence}", style="dim")
         table.add_row(pk, Text(value), text)
     _console.print(table)
+
+
+def print_addresses(found: Sequence[Mapping[str, Any]]) -> None:
+    """Print who is told, and what became of the last message.
+
+    :param found: as `aiida-hitl notify list --json` has them.
+    """
+    if not found:
+        print_text("Nobody is told. See: aiida-hitl notify --help", "dim")
+        return
+    rows = [
+        [
+            str(each["number"]),
+            each["address"],
+            each["for"] or "",
+            f"{each['every_seconds']:g} s",
+            one_line(each["error"] or each["last_message"] or "none yet"),
+        ]
+        for each in found
+    ]
+    names = ("#", "Address", "Only for", "At most every", "Last message")
+    _console.print(_table(names, rows))
 
 
 def _table(

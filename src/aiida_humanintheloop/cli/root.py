@@ -19,6 +19,7 @@ _COMMANDS = (
     "decisions",
     "history",
     "list",
+    "notify",
     "play",
     "replay",
     "show",

@@ -1,0 +1,1 @@
+"""Tell people, by mail, chat or webhook, that a question is open."""
