@@ -16,8 +16,10 @@ from aiida.orm import (
     QueryBuilder,
     SinglefileData,
     WorkChainNode,
+    load_node,
 )
 from aiida.plugins import WorkflowFactory
+from aiida.tools.visualization import Graph
 
 from aiida_humanintheloop.decision import DECISION_TYPE, decisions
 from aiida_humanintheloop.inbox import answer, evidence, history
@@ -183,6 +185,16 @@ def test_the_expensive_part_waits_for_approval(ask: Ask, code: AbstractCode) -> 
     assert rests_on(precise, approval.pk)
     assert all(rests_on_node(approval.pk, uuid) for uuid in shown)
     assert not rests_on(calculations(node)[0], approval.pk)
+
+    graph = Graph(node_id_type="pk")  # what `verdi node graph generate` draws
+    graph.recurse_ancestors(precise, link_types=("input_calc", "create"))
+    drawn = graph.graphviz.source
+    (plot,) = (each for each in shown.values() if isinstance(each, SinglefileData))
+    (approved,) = load_node(approval.pk).base.links.get_outgoing().all_nodes()
+    maker = precise.inputs.structure.creator
+    for start, end in ((plot, approval), (approval, approved), (approved, maker)):
+        assert f"N{start.pk} -> N{end.pk}" in drawn
+    assert f"N{precise.inputs.structure.pk} -> N{precise.pk}" in drawn
 
 
 def test_a_person_can_stop_it(ask: Ask, code: AbstractCode) -> None:
