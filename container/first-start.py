@@ -5,6 +5,7 @@ Does nothing on a volume that is filled. An interrupted first start is begun aga
 last step is the rename that puts the services' folder in its place.
 """
 
+import errno
 import json
 import os
 import secrets
@@ -51,16 +52,29 @@ def main() -> None:
         PARTIAL / ".aiida/config.json", database_password, broker_password
     )
 
-    configuration = HOME / ".aiida"
-    if (
-        configuration.exists()
-    ):  # without its database it is of no use, but it is not ours
-        aside = HOME / time.strftime(".aiida-without-database-%Y%m%d-%H%M%S")
-        configuration.rename(aside)
-        print(f"A configuration of AiiDA without its database was moved to {aside}.")
-    (PARTIAL / ".aiida").rename(configuration)
+    put_in_place(PARTIAL / ".aiida", HOME / ".aiida")
     services.rename(HOME / ".services")
     shutil.rmtree(PARTIAL)
+
+
+def put_in_place(folder: Path, place: Path) -> None:
+    """Rename a folder; one that is there is of no use, without its database.
+
+    Whoever calls `verdi` in a container that is only just starting makes it once more.
+    """
+    while True:
+        try:
+            folder.rename(place)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        date = time.strftime("%Y%m%d-%H%M%S")
+        aside = place.with_name(
+            f".aiida-without-database-{date}-{secrets.token_hex(2)}"
+        )
+        place.rename(aside)
+        print(f"A configuration of AiiDA without its database was moved to {aside}.")
 
 
 def set_database_password(cluster: Path, password: str) -> None:
