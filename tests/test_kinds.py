@@ -96,6 +96,7 @@ def test_a_kind_takes_what_fits_its_schema_or_says_why(
         ({"a": "\0"}, "the character NUL"),
         ({"a": float("nan")}, "a number or character"),
         ("null", "null is no answer"),
+        ("[" * 102 + "]" * 102, "nested more than 100 deep"),
     ],
 )
 def test_json_that_no_node_can_hold_is_refused(raw: Any, reason: str) -> None:

@@ -48,6 +48,8 @@ _FLOAT = re.compile(
 )
 _WORDS = {"yes": True, "y": True, "true": True, "no": False, "n": False, "false": False}
 _SHOWN_CHARACTERS = 40
+# AiiDA cleans and hashes what it stores with a recursion of its own.
+_MOST_NESTED = 100
 _SHOWN_OPTIONS = 12
 
 
@@ -134,9 +136,20 @@ def why_not_kept(value: object) -> str:
         return "it has a number or character that cannot be kept"
     if any("\x00" in part for part in _strings(value)):
         return "it has the character NUL, which cannot be kept"
+    if _is_deeper_than(_MOST_NESTED, value):
+        return f"it is nested more than {_MOST_NESTED} deep"
     if isinstance(value, dict) and any(not name or "." in name for name in value):
         return "it has a name that is empty or has a dot in it, which no Dict takes"
     return ""
+
+
+def _is_deeper_than(levels: int, value: object) -> bool:
+    """Return whether lists and objects lie in each other more often than that."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list) and (
+        levels == 0 or any(_is_deeper_than(levels - 1, each) for each in value)
+    )
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -207,6 +207,17 @@ def test_a_person_can_stop_it(ask: Ask, code: AbstractCode) -> None:
     assert len(calculations(node)) == quick
 
 
+def test_an_approval_of_what_is_wrong_has_its_own_exit_code(
+    ask: Ask, code: AbstractCode
+) -> None:
+    """Scanned too coarsely, the minimum is not where the person saw it."""
+    node = ask(EquationOfStateWorkChain, code=code, range=[0.7, 1.5])
+    asks(node, 1)
+    say(node, "approve")
+    ended(node, 402)
+    assert "volume" not in node.outputs.equation.get_dict()
+
+
 def test_a_failed_scan_asks_nobody(code: AbstractCode, tmp_path: Path) -> None:
     """There is nothing to look at."""
     broken = ailing_computer(f"broken-{tmp_path.parent.name}", tmp_path / "none")
@@ -220,6 +231,12 @@ def test_a_failed_scan_asks_nobody(code: AbstractCode, tmp_path: Path) -> None:
     [
         (EquationOfStateWorkChain, {"range": [1.1, 0.9]}, "a range is"),
         (EquationOfStateWorkChain, {"range": ["a", "b"]}, "a range is"),
+        (EquationOfStateWorkChain, {"range": ["x", 0.9, 1.1]}, "a range is"),
+        (EquationOfStateWorkChain, {"precise": {"cutof": 40}}, "each above 0"),
+        (EquationOfStateWorkChain, {"quick": {"cutoff": 0}}, "each above 0"),
+        (AdaptiveSearchWorkChain, {"parameters": {"sigma": "3"}}, "each above 0"),
+        (AdaptiveSearchWorkChain, {"pressure": -0.5}, "must be 0 GPa or more"),
+        (AdaptiveSearchWorkChain, {"max_points": 1}, "must be 2 or more"),
         (AdaptiveSearchWorkChain, {"tolerance": 0.0}, "must be above 0 GPa"),
     ],
 )
@@ -289,6 +306,8 @@ def test_proposals_lead_to_the_pressure(profile: str) -> None:
     assert proposals(points, 1.0) == pytest.approx({"bisect": 0.95, "secant": 0.95})
     assert proposals(points, 4.0) == pytest.approx({"secant": 0.875})
     assert proposals([[0.9, 1.0], [1.0, 1.0]], 2.0) == {}
+    rises_again = [[0.9, 3.0], [1.0, -0.2], [1.4, -0.1]]
+    assert proposals(rises_again, 0.0)["bisect"] == pytest.approx(0.95)
     assert proposals([[0.9, 1.01], [1.0, 1.0]], 9.0) == {}
 
 

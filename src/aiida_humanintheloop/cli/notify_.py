@@ -20,9 +20,9 @@ def command() -> None:
     """Have people be told that a question is open.
 
     The daemon tells each address of what is asked from now on, reminds it before a
-    deadline, and says when a computer has failed. An address is a URL that Apprise
-    knows: mail, Slack, Matrix, a webhook, and a hundred others; see
-    appriseit.com/services.
+    deadline, and says when a computer has failed (as soon as one of its workers has
+    run a workflow that asks). An address is a URL that Apprise knows: mail, Slack,
+    Matrix, a webhook, and a hundred others; see appriseit.com/services.
 
     \b
     For example:
@@ -42,7 +42,7 @@ def command() -> None:
 @click.option(
     "--every",
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0, max=7 * 86400),
     default=60.0,
     show_default=True,
     help="From a message to the next one, at least: a burst becomes one message.",
@@ -120,6 +120,7 @@ def test(number: int | None) -> None:
     from ..exceptions import InvalidAddress
     from ..notify import addresses
     from ..notify.message import trial
+    from ..notify.sending import send
 
     found = [each for each in addresses.addresses() if number in (None, each.number)]
     if not found:
@@ -129,7 +130,7 @@ def test(number: int | None) -> None:
     assert profile is not None
     failed = False
     for each in found:
-        reason = addresses.send(each, *trial(profile.name))
+        reason = send(each.url, *trial(profile.name))
         if reason is None:
             render.print_text(f"{each.number}: {each.masked}: sent", "green")
         else:

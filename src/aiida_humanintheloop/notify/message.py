@@ -14,7 +14,7 @@ from .news import Item
 __all__ = ["message", "trial"]
 
 _IN_FULL = 10
-_TITLE_CHARACTERS = 70
+_TITLE_CHARACTERS, _SHOWN_CHARACTERS = 70, 500
 
 
 def message(items: Sequence[Item], profile: str) -> tuple[str, str]:
@@ -61,12 +61,12 @@ def _in_full(item: Item, where: str) -> list[str]:
     if about.root[0] != about.pk:
         who += f", called by {one_line(about.root[1])} <{about.root[0]}>,"
     if letter is None:
-        return [f"{who} is paused: {one_line(about.reason)}."]
+        return [f"{who} is paused: {_short(about.reason)}."]
     question = letter.question
     lines = [
         f"{who} {'still waits' if item.kind == 'reminder' else 'asks'}:",
-        one_line(letter.label),
-        f"Expected: {one_line(question.expects)}.",
+        _short(letter.label),
+        f"Expected: {_short(question.expects)}.",
     ]
     if letter.deadline is not None:
         lines.append(f"Until {letter.deadline:%Y-%m-%d %H:%M} UTC, {_then(letter)}.")
@@ -78,6 +78,13 @@ def _in_full(item: Item, where: str) -> list[str]:
         f"Look: aiida-hitl {where}show {about.pk}",
         f"Answer: aiida-hitl {where}answer {about.pk}{name} VALUE",
     ]
+
+
+def _short(text: str) -> str:
+    """Return it on a line, and where it is long its beginning."""
+    line = one_line(text)
+    most = _SHOWN_CHARACTERS
+    return line if len(line) <= most else f"{line[:most]}…"
 
 
 def _then(letter: Letter) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from ..inbox import Waiting
-from ..mailbox import Letter, now
+from ..mailbox import Letter
 from .addresses import Address
 
 __all__ = ["Item", "items", "keys", "keys_told_by", "reminders"]
@@ -53,19 +53,26 @@ def _reminder(about: Waiting, letter: Letter) -> str:
 
 
 def items(
-    address: Address, found: Sequence[Waiting], known: Collection[str]
+    address: Address,
+    found: Sequence[Waiting],
+    known: Collection[str],
+    moment: datetime,
 ) -> list[Item]:
     """Return what an address is to be told of now: what is urgent, then what is new.
 
     :param known: keys of what it was told.
+    :param moment: for which this is asked.
     """
     order = ("reminder", "outage", "question")
-    new = _items(address, found, known)
+    new = _items(address, found, known, moment)
     return sorted(new, key=lambda item: order.index(item.kind))
 
 
 def _items(
-    address: Address, found: Sequence[Waiting], known: Collection[str]
+    address: Address,
+    found: Sequence[Waiting],
+    known: Collection[str],
+    moment: datetime,
 ) -> Iterator[Item]:
     """Yield them, newest first."""
     for each in reversed(found):
@@ -78,31 +85,33 @@ def _items(
             key, later = _question(each, letter), _reminder(each, letter)
             if letter.asked_at >= address.since and key not in known:
                 yield Item(key, each, letter)
-            elif _is_urgent(letter) and later not in known:
+            elif _is_urgent(letter, moment) and later not in known:
                 yield Item(later, each, letter, "reminder")
 
 
-def keys_told_by(item: Item) -> Iterator[str]:
+def keys_told_by(item: Item, moment: datetime) -> Iterator[str]:
     """Yield the keys of all that need not be told any more after this."""
     yield item.key
-    if item.letter is not None and _is_urgent(item.letter):
+    if item.letter is not None and _is_urgent(item.letter, moment):
         yield _reminder(item.about, item.letter)
 
 
-def _is_urgent(letter: Letter) -> bool:
+def _is_urgent(letter: Letter, moment: datetime) -> bool:
     """Return whether it is time for the reminder."""
     remind_at = _reminder_of(letter)
-    return remind_at is not None and remind_at <= now()
+    return remind_at is not None and remind_at <= moment
 
 
-def reminders(address: Address, found: Sequence[Waiting]) -> Iterator[datetime]:
-    """Yield when reminders will be due."""
+def reminders(
+    address: Address, found: Sequence[Waiting], moment: datetime
+) -> Iterator[datetime]:
+    """Yield when reminders will be due that were not at that moment."""
     for each in found:
         for letter in each.letters:
             remind_at = _reminder_of(letter)
             if (
                 remind_at is not None
-                and remind_at > now()
+                and remind_at > moment
                 and address.is_for(letter.question.assignees)
             ):
                 yield remind_at

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from weakref import WeakSet
@@ -21,12 +22,13 @@ from aiida.engine.runners import Runner
 from aiida.manage import get_manager
 
 from .. import ownership
-from ..database import catch_up, look_anew
+from ..database import DatabaseLost, catch_up, look_anew
 from ..inbox import Waiting, waiting
 from ..mailbox import now
-from .addresses import Address, addresses, send
+from .addresses import Address, addresses
 from .message import message
 from .news import Item, items, keys, keys_told_by, reminders
+from .sending import send
 from .told import Told, keep, told
 
 __all__ = ["watch"]
@@ -62,20 +64,20 @@ class _Notifier:
         self._communicator: Any = runner.communicator
         self._listens = False
         self._heard = threading.Event()
+        # What is said here counts also where the database did not take it.
+        self._past: dict[int, Told] = {}
         self._failures: dict[int, int] = {}
 
     def run(self) -> None:
         """Tell for ever, once no other worker does."""
-        while not ownership.take(_NOBODY):
-            time.sleep(_TAKE_OVER_SECONDS)
+        is_ours = False
         while True:
-            try:
-                self._listen()
-                due = self._look_and_tell()
-            except Exception as error:
-                # Whatever fails here must not end it. The database may just be away.
-                _LOGGER.warning("could not look whom to tell: %r", error)
-                due = now() + timedelta(seconds=_TRY_AGAIN_SECONDS)
+            due = now() + timedelta(seconds=_TAKE_OVER_SECONDS)
+            with _logged("could not look whom to tell"):
+                is_ours = is_ours or ownership.take(_NOBODY)
+                if is_ours:
+                    self._listen()
+                    due = self._look_and_tell()
             self._wait(due)
 
     def _listen(self) -> None:
@@ -111,25 +113,29 @@ class _Notifier:
         if known := addresses():
             found = waiting()
             catch_up()  # a transaction that is open for minutes is in the way of others
-            before = told()
+            self._past = {**told(), **self._past}
             for address in known:
-                past = before.get(address.number, Told())
-                due = min(due, self._look_and_tell_one(address, found, past))
+                past = self._past.setdefault(address.number, Told())
+                soon = now() + timedelta(seconds=_TRY_AGAIN_SECONDS)
+                with _logged(f"could not look what to tell {address.number}"):
+                    soon = self._look_and_tell_one(address, found, past)
+                due = min(due, soon)
         return due
 
     def _look_and_tell_one(
         self, address: Address, found: Sequence[Waiting], past: Told
     ) -> datetime:
         """Tell one address, and return when there may be more to tell."""
+        moment = now()  # to send takes a while, in which a reminder may become due
         past.keys.intersection_update(keys(found))
-        new = items(address, found, past.keys)
+        new = items(address, found, past.keys, moment)
         if new:
-            if (due := self._not_before(address, past)) > now():
+            if (due := self._not_before(address, past)) > moment:
                 return due
-            self._tell(address, new, past)
+            self._tell(address, new, past, moment)
             if past.error is not None:
                 return self._not_before(address, past)
-        return min(reminders(address, found), default=_NEVER)
+        return min(reminders(address, found, moment), default=_NEVER)
 
     def _not_before(self, address: Address, past: Told) -> datetime:
         """Return when the next message may go out."""
@@ -141,14 +147,17 @@ class _Notifier:
             wait = min(_TRY_AGAIN_SECONDS * 2**tries, _TRY_AGAIN_AT_MOST_SECONDS)
         return past.at + timedelta(seconds=wait)
 
-    def _tell(self, address: Address, new: Sequence[Item], past: Told) -> None:
+    def _tell(
+        self, address: Address, new: Sequence[Item], past: Told, moment: datetime
+    ) -> None:
         """Send one message for all, and keep what became of it."""
         profile: Any = get_manager().get_profile()
-        past.error = send(address, *message(new, profile.name))
+        past.error = send(address.url, *message(new, profile.name))
         past.at = now()
         if past.error is None:
             self._failures.pop(address.number, None)
-            past.keys.update(key for item in new for key in keys_told_by(item))
+            for item in new:
+                past.keys.update(keys_told_by(item, moment))
             _LOGGER.info("%s was told of %d", address.masked, len(new))
         else:
             tries = self._failures.get(address.number, -1) + 1
@@ -158,3 +167,12 @@ class _Notifier:
                 *(address.masked, len(new), past.error),
             )
         keep(address, past)
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """Go on whatever fails: the database may just be away; no log gets a secret."""
+    try:
+        yield
+    except (Exception, DatabaseLost) as error:
+        _LOGGER.warning("%s, and tries again: %s", what, type(error).__name__)

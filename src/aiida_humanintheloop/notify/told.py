@@ -8,6 +8,7 @@ from datetime import datetime
 from aiida.manage import get_manager
 from pydantic import TypeAdapter
 
+from ..database import one_commit
 from .addresses import Address, addresses
 
 __all__ = ["Told", "keep", "told"]
@@ -42,12 +43,16 @@ def told() -> dict[int, Told]:
 
 
 def keep(address: Address, past: Told) -> None:
-    """Keep in the profile what became of a message."""
-    numbers = {each.number for each in addresses()}
-    kept = {**told(), address.number: past}
-    record = {number: past for number, past in kept.items() if number in numbers}
-    get_manager().get_profile_storage().set_global_variable(
-        _KEY,
-        _TOLD.dump_json(record).decode(),
-        "Of what aiida-human-in-the-loop has told whom.",
-    )
+    """Keep in the profile what became of a message.
+
+    :raises DatabaseLost: if the server of the database went away.
+    """
+    with one_commit():
+        numbers = {each.number for each in addresses()}
+        kept = {**told(), address.number: past}
+        record = {number: past for number, past in kept.items() if number in numbers}
+        get_manager().get_profile_storage().set_global_variable(
+            _KEY,
+            _TOLD.dump_json(record).decode(),
+            "Of what aiida-human-in-the-loop has told whom.",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from aiida.engine import ExitCode, append_, calcfunction, while_
@@ -23,7 +24,13 @@ from ..kinds import Choice
 from ..kinds import Float as Number
 from ..question import Question
 from .drawing import Drawing
-from .lattice_energy import ARGON, LatticeEnergyCalculation, argon, scaled
+from .lattice_energy import (
+    ARGON,
+    LatticeEnergyCalculation,
+    argon,
+    scaled,
+    wrong_parameters,
+)
 
 __all__ = ["AdaptiveSearchWorkChain"]
 
@@ -34,8 +41,22 @@ _LOWEST, _HIGHEST = 0.7, 1.5
 
 def wrong_tolerance(value: Float | None, _port: object) -> str | None:
     """Refuse a tolerance that is never reached."""
-    if value is not None and value.value <= 0:
+    if value is not None and not value.value > 0:
         return f"`tolerance` must be above 0 GPa, got {value.value:g}."
+    return None
+
+
+def wrong_pressure(value: Float | None, _port: object) -> str | None:
+    """Refuse tension: beyond some, there is no such crystal."""
+    if value is not None and not value.value >= 0:
+        return f"`pressure` must be 0 GPa or more, got {value.value:g}."
+    return None
+
+
+def fewer_than_two(value: Int | None, _port: object) -> str | None:
+    """Refuse fewer calculations than a search begins with."""
+    if value is not None and value.value < 2:
+        return f"`max_points` must be 2 or more, got {value.value}."
     return None
 
 
@@ -92,15 +113,13 @@ def next_structure(
 def proposals(points: list[list[float]], pressure: float) -> dict[str, float]:
     """Return the scale to which each method leads, of those that lead anywhere.
 
-    :param points: scale and pressure (GPa) of each, from the smallest scale on; the
-        pressure falls with the scale.
+    :param points: scale and pressure (GPa) of each, from the smallest scale on.
     :param pressure: that is wanted, in GPa.
     """
     found = {}
-    tighter = [point for point in points if point[1] >= pressure]
-    looser = [point for point in points if point[1] < pressure]
-    if tighter and looser:
-        found[BISECT] = (max(tighter)[0] + min(looser)[0]) / 2
+    for (x0, y0), (x1, y1) in pairwise(points):
+        if y0 >= pressure > y1:
+            found[BISECT] = (x0 + x1) / 2
     (x0, y0), (x1, y1) = sorted(points, key=lambda point: abs(point[1] - pressure))[:2]
     if y0 != y1:
         crossing = x0 + (pressure - y0) * (x1 - x0) / (y1 - y0)
@@ -122,12 +141,19 @@ class AdaptiveSearchWorkChain(InteractiveWorkChain):
         super().define(spec)
         spec.input("code", valid_type=AbstractCode)
         spec.input("structure", valid_type=StructureData, default=argon)
-        spec.input("parameters", valid_type=Dict, default=lambda: Dict(ARGON))
+        spec.input(
+            "parameters",
+            valid_type=Dict,
+            default=lambda: Dict(ARGON),
+            serializer=to_aiida_type,
+            validator=wrong_parameters,
+        )
         spec.input(
             "pressure",
             valid_type=Float,
             default=lambda: Float(1.0),
             serializer=to_aiida_type,
+            validator=wrong_pressure,
             help="That is wanted, in GPa.",
         )
         spec.input(
@@ -143,6 +169,7 @@ class AdaptiveSearchWorkChain(InteractiveWorkChain):
             valid_type=Int,
             default=lambda: Int(15),
             serializer=to_aiida_type,
+            validator=fewer_than_two,
             help="How many calculations there are at most.",
         )
         spec.outline(

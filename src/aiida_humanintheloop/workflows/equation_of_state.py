@@ -22,7 +22,7 @@ from ..interactive import InteractiveWorkChain
 from ..kinds import Choice, Json
 from ..question import Question
 from .birch_murnaghan import fit_birch_murnaghan, plot_of
-from .lattice_energy import LatticeEnergyCalculation, argon, scaled
+from .lattice_energy import LatticeEnergyCalculation, argon, scaled, wrong_parameters
 
 __all__ = ["EquationOfStateWorkChain"]
 
@@ -52,8 +52,10 @@ def wrong_range(value: List | None, _port: object) -> str | None:
 
 def why_no_range(value: list[Any]) -> str | None:
     """Return why this is no range of scales; None if it is one."""
-    numbers = [each for each in value if isinstance(each, (int, float))]
-    if len(numbers) != 2 or not _LOWEST <= numbers[0] < numbers[1] <= _HIGHEST:
+    are_numbers = all(isinstance(each, (int, float)) for each in value)
+    if len(value) != 2 or not (
+        are_numbers and _LOWEST <= value[0] < value[1] <= _HIGHEST
+    ):
         return f"a range is [lowest, highest], from {_LOWEST} to {_HIGHEST}."
     return None
 
@@ -116,6 +118,7 @@ class EquationOfStateWorkChain(InteractiveWorkChain):
             valid_type=Dict,
             default=lambda: Dict({"cutoff": 8.0}),
             serializer=to_aiida_type,
+            validator=wrong_parameters,
             help="Parameters of the quick calculations.",
         )
         spec.input(
@@ -123,6 +126,7 @@ class EquationOfStateWorkChain(InteractiveWorkChain):
             valid_type=Dict,
             default=lambda: Dict({"cutoff": 40.0}),
             serializer=to_aiida_type,
+            validator=wrong_parameters,
             help="Parameters of the precise calculations.",
         )
         spec.outline(
@@ -140,6 +144,11 @@ class EquationOfStateWorkChain(InteractiveWorkChain):
         spec.output("equation", valid_type=Dict, help="Of the precise calculations.")
         spec.output("plot", valid_type=SinglefileData)
         spec.exit_code(400, "ERROR_CALCULATION_FAILED", message="A calculation failed.")
+        spec.exit_code(
+            402,
+            "ERROR_NO_MINIMUM",
+            message="There is no minimum close to the one that was approved.",
+        )
         spec.exit_code(
             410, "ERROR_STOPPED", message="A person stopped it after the quick scan."
         )
@@ -231,11 +240,12 @@ class EquationOfStateWorkChain(InteractiveWorkChain):
 
     def finish(self) -> ExitCode | None:
         """Return the precise equation."""
-        equation = self._fit()
-        if equation is None or "volume" not in equation.get_dict():
+        if (equation := self._fit()) is None:
             return self.exit_codes.ERROR_CALCULATION_FAILED
         self.out("equation", equation)
         self.out("plot", plot_of(equation))
+        if "volume" not in equation.get_dict():
+            return self.exit_codes.ERROR_NO_MINIMUM
         return None
 
     def _calculate(

@@ -35,6 +35,7 @@ __all__ = [
     "argon",
     "python_on",
     "scaled",
+    "wrong_parameters",
 ]
 
 #: Well depth in eV and diameter in A of argon: Ashcroft and Mermin, Solid State Physics
@@ -126,7 +127,12 @@ class LatticeEnergyCalculation(CalcJob):
             "and `neighbours` of an atom.",
         )
         spec.default_output_node = "results"
-        spec.exit_code(310, "ERROR_NO_RESULT", message="The program left no result.")
+        spec.exit_code(
+            310,
+            "ERROR_NO_RESULT",
+            message="The program left no result.",
+            invalidates_cache=True,  # the computer may be mended by then
+        )
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the program and its input."""
