@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from aiida.tools.visualization import Graph
 
 from aiida_humanintheloop.decision import DECISION_TYPE, decisions
 from aiida_humanintheloop.inbox import answer, evidence, history
+from aiida_humanintheloop.replay import replay
 from aiida_humanintheloop.workflows.adaptive_search import (
     AdaptiveSearchWorkChain,
     proposals,
@@ -40,7 +41,7 @@ from aiida_humanintheloop.workflows.resume_after_failure import (
     ResumeAfterFailureWorkChain,
     ailing_computer,
 )
-from tests.conftest import ended, refresh, wait_until
+from tests.conftest import ended, have_daemon, refresh, verdi, wait_until
 
 Ask = Callable[..., WorkChainNode]
 # Ashcroft and Mermin, Solid State Physics, chapter 20: of a crystal of Lennard-Jones
@@ -55,6 +56,19 @@ GPA = 160.21766208  # of 1 eV / A^3
 def code(daemon: None) -> AbstractCode:
     """Return the code of the examples."""
     return python_on("localhost")
+
+
+@pytest.fixture
+def caching(daemon: None) -> Iterator[None]:
+    """Have the daemon take a calculation from the cache that was made before."""
+    entry_point = "aiida.calculations:humanintheloop.lattice_energy"
+    verdi("config", "set", "caching.enabled_for", entry_point)
+    verdi("daemon", "restart")
+    have_daemon()
+    yield
+    verdi("config", "unset", "caching.enabled_for")
+    verdi("daemon", "restart")
+    have_daemon()
 
 
 def asks(node: WorkChainNode, number: int) -> str:
@@ -195,6 +209,37 @@ def test_the_expensive_part_waits_for_approval(ask: Ask, code: AbstractCode) -> 
     for start, end in ((plot, approval), (approval, approved), (approved, maker)):
         assert f"N{start.pk} -> N{end.pk}" in drawn
     assert f"N{precise.inputs.structure.pk} -> N{precise.pk}" in drawn
+
+
+@pytest.mark.restarts_daemon
+def test_a_replay_calculates_nothing_twice(
+    caching: None, ask: Ask, code: AbstractCode
+) -> None:
+    """With caching on; and answered otherwise, only what then is another one."""
+    node = ask(EquationOfStateWorkChain, code=code, range=[0.88, 1.12])
+    asks(node, 1)
+    say(node, "approve")
+    ended(node)
+    again = ended(replay(node))
+    assert len(calculations(again)) == len(calculations(node))
+    assert all(from_cache(each) for each in calculations(again))
+    assert [each.response["kind"] for each in decisions(again)] == ["policy"]
+    assert again.outputs.equation.get_dict() == node.outputs.equation.get_dict()
+
+    otherwise = replay(node, {"1": "other range"})
+    quick = len(calculations(node)) // 2
+    asks(otherwise, 2)
+    say(otherwise, [0.86, 1.15])
+    asks(otherwise, 3)
+    scanned = [from_cache(each) for each in calculations(otherwise)]
+    assert scanned == [True] * quick + [False] * quick
+    say(otherwise, "stop")
+    ended(otherwise, 410)
+
+
+def from_cache(node: CalcJobNode) -> bool:
+    """Return whether a calculation was not run."""
+    return node.base.caching.is_created_from_cache
 
 
 def test_a_person_can_stop_it(ask: Ask, code: AbstractCode) -> None:
