@@ -18,7 +18,7 @@ from aiida.orm import Dict, WorkChainNode
 
 from aiida_humanintheloop import Answer, Question, Verdict
 from aiida_humanintheloop.inbox import Connection, Conversation
-from aiida_humanintheloop.interactive import ANSWER_INTENT
+from aiida_humanintheloop.judge import ANSWER_INTENT
 from aiida_humanintheloop.mailbox import OwnMailbox
 from tests.asking import AskAgain, AskAndDie, AskAndEnd
 from tests.conftest import paused, refresh, target_of, verdi, wait_until
@@ -71,7 +71,7 @@ def test_of_simultaneous_answers_exactly_one_is_accepted(game: WorkChainNode) ->
         letter = talk.wait(30)
         # Straight to the broker: one database session is not for many threads.
         from aiida_humanintheloop import Answer
-        from aiida_humanintheloop.interactive import ANSWER_INTENT
+        from aiida_humanintheloop.judge import ANSWER_INTENT
 
         verdicts: list[Verdict] = []
 
@@ -98,7 +98,7 @@ def test_of_simultaneous_answers_exactly_one_is_accepted(game: WorkChainNode) ->
 def test_the_same_answer_delivered_twice_counts_once(game: WorkChainNode) -> None:
     """A sender whose reply got lost sends again, and is not told "too late"."""
     from aiida_humanintheloop import Answer
-    from aiida_humanintheloop.interactive import ANSWER_INTENT
+    from aiida_humanintheloop.judge import ANSWER_INTENT
 
     with Conversation(game) as talk:
         note = Answer(a_wrong_guess(game), talk.wait(30).id, key="once")

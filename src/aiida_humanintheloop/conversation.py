@@ -16,10 +16,11 @@ from plumpy.process_comms import INTENT_KEY, MessageBuilder
 from .connection import Connection, daemon_runs
 from .database import look_anew
 from .exceptions import InvalidAnswer, NoSuchWorkflow, NotLoaded, Unreachable
-from .interactive import ANSWER_INTENT, InteractiveWorkChain
-from .judge import verdict_on_late
+from .interactive import InteractiveWorkChain
+from .judge import ANSWER_INTENT
 from .mailbox import Letter, Mailbox, timestamp
 from .question import Answer, Verdict
+from .verdict import verdict_on_late
 
 __all__ = ["Conversation", "load_workflow"]
 

@@ -1,84 +1,30 @@
-"""The work chain that asks a person, waits, judges the answer and goes on."""
+"""The work chain that asks a person, and goes on with the answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
-import kiwipy
 from aiida.engine import ExitCode
-from aiida.engine.processes.workchains.workchain import WorkChainSpec
-from aiida.engine.runners import Runner
 from aiida.orm import load_node
-from plumpy.persistence import LoadSaveContext
-from plumpy.process_comms import INTENT_KEY, Intent
-from plumpy.process_states import Continue, State
-from sqlalchemy.exc import SQLAlchemyError
+from plumpy.process_states import Continue
 
-from .database import DatabaseLost, reconnect
-from .deadlines import Deadlines
 from .decision import record
-from .exceptions import InvalidAnswer
-from .judge import read_answer, read_value, verdict_on_late
-from .kinds import Node, shown
-from .mailbox import Letter, OwnMailbox, Until, timestamp
-from .question import DEFAULT, WAIT, Answer, Question, Verdict
-from .replay import Replay
-from .waiting import WaitingWorkChain
+from .judge import STATUS, JudgingWorkChain
+from .kinds import Node
+from .mailbox import Letter, Until
+from .question import DEFAULT, WAIT, Question
 
-__all__ = ["ANSWER_INTENT", "ASKED", "InteractiveWorkChain"]
-
-ANSWER_INTENT = "humanintheloop.answer"
-
-# Subject of the broadcast that a question is open. It begins like the engine's own news
-# of a state because every process of a worker listens to everything that does not: with
-# 500 workflows waiting, each question would wake 500 tasks that have nothing to do.
-ASKED = "state_changed.running.asked"
-
-STATUS = 'Need user input via "answer" extra before replaying!'
-_PASSED = "the deadline passed"
-_TRY_AGAIN_SECONDS = 1.0
+__all__ = ["InteractiveWorkChain"]
 
 
-class InteractiveWorkChain(WaitingWorkChain):
+class InteractiveWorkChain(JudgingWorkChain):
     """A work chain whose outline steps can ask a person.
 
     `self.ask(question)` ends its step with the workflow paused; the next step starts
     only after an answer that fits, and reads it with `self.answer()`. The process is
-    the only judge: whatever way an answer comes (the extra `answer` and then
-    `verdi process play`, a message, a deadline), it passes `_judge` in the process's
-    own event loop, one after the other, so that of two answers the first is taken and
-    the second is told so.
+    the only judge of what fits: see `JudgingWorkChain`.
     """
-
-    _ends_with: str | None = None
-
-    @classmethod
-    def define(cls, spec: WorkChainSpec) -> None:  # type: ignore[override]
-        """Declare the exit code for a deadline that nobody met."""
-        super().define(spec)
-        spec.exit_code(
-            461,
-            "ERROR_NOT_ANSWERED",
-            message="A question was not answered before its deadline.",
-        )
-
-    @classmethod
-    def recreate_from(
-        cls, saved_state: Any, load_context: LoadSaveContext | None = None
-    ) -> Any:
-        """Take this process up, in a worker that may also tell people of questions."""
-        runner: Runner | None = getattr(load_context, "runner", None)
-        if runner is not None and runner.is_daemon_runner:
-            from .notify.notifier import watch  # which imports this
-
-            watch(runner)
-        return super().recreate_from(saved_state, load_context)
-
-    # region for the author of a workflow
 
     def ask(
         self,
@@ -143,176 +89,12 @@ class InteractiveWorkChain(WaitingWorkChain):
             for letter in self.mailbox.last_batch()
         )
 
-    @cached_property
-    def mailbox(self) -> OwnMailbox:
-        """The questions and answers in the extras of this workflow's node."""
-        return OwnMailbox(self.node)
-
     def _check_names(self, question: Question) -> None:
         """Refuse names that would only be missed when somebody has answered."""
         if question.validator and not callable(getattr(self, question.validator, None)):
             raise ValueError(f"there is no method {question.validator!r} to validate")
         if question.at_deadline not in (WAIT, DEFAULT, *self.exit_codes):
             raise ValueError(f"there is no exit code {question.at_deadline!r}")
-
-    # endregion
-    # region the judge
-
-    def _judge(self, answer: Answer) -> Verdict:
-        """Take the answer and go on, or say why not and go on waiting."""
-        for letter in self.mailbox.taken(answer):
-            if letter.is_called(answer.question or letter.id):
-                # Sent twice, because the first reply got lost.
-                return Verdict("accepted", "Accepted.", letter.id, answer.value)
-        self._enforce_deadlines()
-        waiting = self.mailbox.open_letters()
-        if answer.question is None and len(waiting) > 1:
-            return self._judge_several(answer, waiting)
-        meant = [
-            letter
-            for letter in waiting
-            if letter.is_called(answer.question or letter.id)
-        ]
-        if not meant:
-            return verdict_on_late(self.mailbox.letters(), answer)
-        return self._judge_one(answer, meant[-1])
-
-    def _judge_one(self, answer: Answer, letter: Letter) -> Verdict:
-        question = letter.question
-        try:
-            validator = getattr(self, question.validator or "", None)
-            value = read_answer(question, answer, validator)
-        except InvalidAnswer as error:
-            return self._refuse(letter, str(error))
-        self._accept(letter, replace(answer, value=value))
-        return Verdict("accepted", "Accepted.", letter.id, value)
-
-    def _judge_several(self, answer: Answer, waiting: list[Letter]) -> Verdict:
-        """Judge an answer without a name where several questions are open."""
-        names = [letter.name or letter.id for letter in waiting]
-        if isinstance(answer.value, dict) and answer.value.keys() <= set(names):
-            verdicts = [
-                self._judge_part(replace(answer, value=answer.value[name]), letter)
-                for name, letter in zip(names, waiting, strict=True)
-                if name in answer.value
-            ]
-            refused = [verdict for verdict in verdicts if not verdict.accepted]
-            if verdicts:
-                return (refused or verdicts)[-1]
-        reason = (
-            f"{len(waiting)} questions are open: say which one is answered, or answer "
-            f"with an object that has the names {', '.join(names)}."
-        )
-        return self._refuse(waiting[0], reason)
-
-    def _judge_part(self, answer: Answer, letter: Letter) -> Verdict:
-        """Judge one of several answers; one before it may have been enough."""
-        if self._is_open(letter):
-            return self._judge_one(answer, letter)
-        late = replace(answer, question=letter.id, key=None)
-        return verdict_on_late(self.mailbox.letters(), late)
-
-    def _is_open(self, letter: Letter) -> bool:
-        return letter.id in {other.id for other in self.mailbox.open_letters()}
-
-    def _accept(self, letter: Letter, answer: Answer) -> None:
-        """Record the answer, and go on if nothing is left to wait for."""
-        answer = replace(answer, question=letter.id, at=answer.at or timestamp())
-        with self._decision():
-            self.report(f"Answer: {shown(answer.value)}. Clearing it...")
-            still_open = self.mailbox.accept(letter, answer)
-            if not still_open:
-                super().play()
-        if still_open:
-            self._tell(letter)
-
-    def _refuse(self, letter: Letter, reason: str) -> Verdict:
-        with self._one_commit():
-            self.mailbox.complain(reason)
-            self.set_status(f"{STATUS} {reason}")
-            self.report(reason)
-        return Verdict("refused", reason, letter.id)
-
-    @contextmanager
-    def _one_commit(self) -> Iterator[None]:
-        """Write together; what did not reach the database is not in the mailbox."""
-        try:
-            with super()._one_commit():
-                yield
-        except BaseException:
-            self.mailbox.forget()
-            raise
-
-    @contextmanager
-    def _decision(self) -> Iterator[None]:
-        """Write what the next step will follow from; unwritten, none may follow."""
-        try:
-            with self._one_commit():
-                yield
-        except BaseException:
-            self._is_ahead = True
-            raise
-
-    # endregion
-    # region deadlines
-
-    def _enforce_deadlines(self) -> None:
-        """Decide what nobody decided in time, and look again before the next deadline.
-
-        An answer that was kept while no worker had the process is judged first if it
-        was given in time: the deadline loses against an answer that came first.
-        """
-        if self.has_terminated():
-            return
-        for letter in self._deadlines.passed(self.mailbox.open_letters()):
-            # what was decided for one question may have closed the next
-            if self._is_open(letter):
-                self._pass_deadline(letter)
-
-    @cached_property
-    def _deadlines(self) -> Deadlines:
-        enforce = partial(self._guarded, self._enforce_deadlines)
-        return Deadlines(self.loop, enforce)
-
-    def _pass_deadline(self, letter: Letter) -> None:
-        """Decide; where that fails, the question stays open for a person."""
-        try:
-            kept = self.mailbox.kept()
-            if (
-                kept is None
-                or not letter.is_in_time(kept)
-                or not self._judge_one(kept, letter).accepted
-            ):
-                self._decide(letter)
-        except SQLAlchemyError:
-            raise
-        except Exception:
-            self.logger.exception("the deadline of %r has no effect", letter.label)
-
-    def _decide(self, letter: Letter) -> None:
-        """Take the default, or end with the exit code."""
-        if letter.question.at_deadline == DEFAULT:
-            self.report(f"{_PASSED}, the default is taken")
-            value = read_value(letter.question, letter.question.default)
-            self._accept(letter, Answer(value, kind="default", via="deadline"))
-            return
-        with self._decision():
-            self.report(f"{_PASSED}: {letter.label!r} was not answered")
-            self.mailbox.close(_PASSED, letter)
-            self.mailbox.close(f"question {letter.id} was not answered in time")
-            self._ends_with = letter.question.at_deadline
-            super().play()
-
-    def _guarded(self, callback: Callable[[], Any]) -> None:
-        """Call back from the event loop; a mistake is logged, the workflow waits."""
-        try:
-            if not self._closed and not self.has_terminated():
-                reconnect()
-                callback()
-        except (DatabaseLost, SQLAlchemyError):
-            self.loop.call_later(_TRY_AGAIN_SECONDS, self._guarded, callback)
-        except Exception:
-            self.logger.exception("could not look after the open questions")
 
     def _do_step(self) -> Any:
         """Run the next step, or end where a deadline says so."""
@@ -344,136 +126,3 @@ class InteractiveWorkChain(WaitingWorkChain):
                 with self._one_commit():
                     value = self._values[letter.id] = record(self.node, letter)
                     self.mailbox.decided(letter, value.uuid)
-
-    # endregion
-    # region ways in
-
-    def play(self) -> bool:
-        """Go on; with a question open only if a fitting answer lies in the extras.
-
-        :return: False if the workflow goes on waiting for an answer.
-        """
-        verdict = self._play()
-        return verdict is None or verdict.accepted
-
-    def _play(self) -> Verdict | None:
-        """Play, and return the verdict on the answer in the extras if one was due."""
-        asks = self.paused or self._pausing is not None
-        if self.has_terminated() or not asks or not self.mailbox.open_letters():
-            super().play()
-            return None
-        return self._judge(self.mailbox.kept() or Answer(None))
-
-    def receive(self, _comm: kiwipy.Communicator, msg: dict[str, Any]) -> Any:
-        """Judge an answer that came as a message; leave all else to the engine."""
-        if msg[INTENT_KEY] == ANSWER_INTENT:
-            return self._schedule_rpc(self._receive_answer, msg["answer"])
-        if msg[INTENT_KEY] == Intent.PLAY:
-            return self._schedule_rpc(self._receive_play)
-        return super().receive(_comm, msg)
-
-    def _receive_answer(self, text: str) -> str:
-        """Return the verdict; nothing where it was lost, to be sent again."""
-        try:
-            reconnect()
-            if self._closed or self.is_stale:
-                return ""  # it is being loaded anew
-            if self.mailbox.open_letters() and not self.paused:
-                return ""  # it is not yet where it asks
-            answer = Answer.from_json(text)
-            kept = self.mailbox.kept()
-            if kept is not None and kept.key not in (None, answer.key):
-                self._judge(kept)  # it came first
-            return self._judge(answer).to_json()
-        except (DatabaseLost, SQLAlchemyError) as error:
-            self.logger.warning("an answer waits to be judged: %s", type(error))
-            return ""
-
-    def _receive_play(self) -> bool | str:
-        """Play; `verdi process play` prints a reply that is not True or False."""
-        try:
-            reconnect()
-            if self.is_stale:
-                return "the database was away: try again"
-            verdict = None if self._closed else self._play()
-        except (DatabaseLost, SQLAlchemyError):
-            return "the database is away: try again"
-        return True if verdict is None or verdict.accepted else verdict.reason
-
-    def look_again(self) -> None:
-        """Take a kept answer, unless the process is busy."""
-        super().look_again()
-        if self.paused:
-            self.loop.call_soon(self._guarded, self._catch_up)
-
-    def _catch_up(self) -> None:
-        """Take a kept answer, enforce a deadline, or go on if it is decided."""
-        if waiting := self.mailbox.open_letters():
-            if not self.node.paused:
-                # The worker was killed after it had asked anew, and before the pause.
-                with self._one_commit():
-                    self.node.pause()
-                    self.set_status(STATUS)
-                self._tell(waiting[-1])
-            self._enforce_deadlines()
-            if self.mailbox.open_letters() and self.mailbox.kept() is not None:
-                self.play()
-            if self.status == STATUS:
-                self._repeat()
-            return
-        letters = self.mailbox.letters()
-        if letters and self.status and self.status.startswith(STATUS):
-            # The worker was killed after it took the answer, or saw the deadline pass,
-            # and before the process could save that it goes on.
-            late = [x for x in self.mailbox.last_batch() if x.closed == _PASSED]
-            self._ends_with = late[0].question.at_deadline if late else None
-            super().play()
-
-    def _repeat(self) -> None:
-        """Answer as in the run that this one repeats, if it does."""
-        if self._replay is None:
-            return
-        for letter in self.mailbox.open_letters():
-            answer = self._replay.answer_to(letter, self.mailbox.letters())
-            if answer is not None and self._is_open(letter):
-                self._judge(answer)
-
-    @cached_property
-    def _replay(self) -> Replay | None:
-        return Replay.of(self.node)
-
-    # endregion
-    # region what the engine tells
-
-    def _do_pause(self, state_msg: Any, next_state: State | None = None) -> bool:
-        """Say that a question is open, once the pause is in the database."""
-        paused = super()._do_pause(state_msg, next_state)
-        waiting = self.mailbox.open_letters()
-        if paused and waiting:
-            self._enforce_deadlines()
-            self._guarded(self._repeat)
-            self._tell(waiting[-1])
-        return paused
-
-    def _tell(self, letter: Letter) -> None:
-        """Wake whoever listens to this workflow; the others look now and then."""
-        if self.runner.communicator is None:
-            return
-        try:
-            self.runner.communicator.broadcast_send(
-                body={"question": letter.id}, sender=self.pid, subject=ASKED
-            )
-        except Exception:
-            self.logger.warning("nobody was told of %r: no broker", letter.label)
-
-    def on_close(self) -> None:
-        """Decide nothing any more."""
-        super().on_close()
-        self._deadlines.stop()
-
-    def on_terminated(self) -> None:
-        """Take back a question that nobody can answer any more."""
-        super().on_terminated()
-        self.mailbox.close("the workflow ended")
-
-    # endregion

@@ -82,7 +82,7 @@ class _Notifier:
 
     def _listen(self) -> None:
         """Hear of questions; what gets lost is found at the next look."""
-        from ..interactive import ASKED  # which imports this
+        from ..judge import ASKED  # which imports this
 
         if not self._listens:
             news = kiwipy.BroadcastFilter(self._hear, subject=ASKED)
