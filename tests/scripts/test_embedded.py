@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOKEN = re.compile(r"http://127\.0\.0\.1:(\d+)/lab/tree/tutorial\?token=([0-9a-f]{48})")
+TOKEN = re.compile(r"http://127\.0\.0\.1:(\d+)/\?token=([0-9a-f]{48})")
 
 
 def free_port():
