@@ -319,7 +319,7 @@ def have_daemon() -> None:
 
     if not get_daemon_client().is_daemon_running:
         verdi("daemon", "start")
-    # AiiDA's own connection does not find a ZeroMQ broker that was started anew. And what
+    # AiiDA's own connection does not find a ZeroMQ broker that was started anew. And who
     # closes a runner stops its loop, which may not be that of a browser.
     manager = get_manager()
     manager.reset_broker()
