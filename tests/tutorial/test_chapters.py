@@ -67,7 +67,7 @@ PRINTS = {
     "03-play-it": [
         "asks: Guess a number between 1 and 100.",
         "Answer with: aiida-hitl answer PK",
-        "Expected: an integer between 1 and 100",
+        "an integer between 1 and 100",
         "'101' was not taken: the answer must be an integer between 1 and 100.",
         "Accepted: 50",
         "Your answer:",
