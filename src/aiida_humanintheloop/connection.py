@@ -144,6 +144,10 @@ class Connection:
         self.listen()
         self._news.wait(min(seconds, POLL_SECONDS))
 
+    def wake(self) -> None:
+        """End a wait, from another thread."""
+        self._news.set()
+
     def close(self) -> None:
         """Close it; the next use opens a new one."""
         if self._broker is not None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import ProcessState
-from aiida.orm import ProcessNode, User, WorkChainNode, load_node
+from aiida.manage import get_manager
+from aiida.orm import ProcessNode, WorkChainNode, load_node
 from plumpy.process_comms import INTENT_KEY, MessageBuilder
 
 from .connection import Connection, daemon_runs
@@ -81,8 +82,9 @@ class Conversation:
         self.node = node
         self.pk = int(node.pk or 0)
         self.mailbox = Mailbox(node)
-        user = User.collection.get_default()
-        self._by = by or (user.email if user else None)
+        # Not the user's node, which belongs to the thread that has loaded it first.
+        profile = get_manager().get_profile()
+        self._by = by or (profile.default_user_email if profile else None)
         self._via = via
         self._connection = Connection(sender=self.pk)
 

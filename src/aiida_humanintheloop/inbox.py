@@ -46,8 +46,7 @@ class Waiting:
 
     :param pk: of the process that waits.
     :param workflow: its class, as `verdi process list` shows it.
-    :param root: PK and class of the workflow that called it, through any depth; of
-        itself if nothing did.
+    :param callers: PK and class of what called it, directly or not, the nearest first.
     :param since: when it began to wait.
     :param letters: the open questions; empty where it was paused without one.
     :param reason: why it waits, where it does not ask.
@@ -57,11 +56,16 @@ class Waiting:
     pk: int
     uuid: str
     workflow: str
-    root: tuple[int, str]
+    callers: tuple[tuple[int, str], ...]
     since: datetime
     letters: tuple[Letter, ...] = ()
     reason: str = ""
     computer: str = ""
+
+    @property
+    def root(self) -> tuple[int, str]:
+        """PK and class of the workflow with which the calls began."""
+        return self.callers[-1] if self.callers else (self.pk, self.workflow)
 
 
 def open_questions() -> list[Waiting]:
@@ -93,7 +97,7 @@ def waiting() -> list[Waiting]:
         ],
     )
     found = []
-    roots, rows = _roots(), query.all()
+    callers, rows = _callers(), query.all()
     failed = any(is_outage(status) for _, _, _, status, *_ in rows)
     held_up = {each.pk: each for each in outages()} if failed else {}
     for pk, uuid, label, status, mtime, record in rows:
@@ -106,14 +110,17 @@ def waiting() -> list[Waiting]:
             # Somebody wrote into the extra: one bad record must not hide all others.
             letters, reason = (), "the record of its questions cannot be read"
         since = letters[0].asked_at if letters else mtime
-        root, outage = roots.get(pk, (pk, label)), held_up.get(pk)
+        chain, outage = callers.get(pk, ()), held_up.get(pk)
         computer, reason = (outage.computer, outage.reason) if outage else ("", reason)
-        found.append(Waiting(pk, uuid, label, root, since, letters, reason, computer))
+        found.append(Waiting(pk, uuid, label, chain, since, letters, reason, computer))
     return sorted(found, key=lambda each: (each.since, each.pk))
 
 
-def _roots() -> dict[int, tuple[int, str]]:
-    """Return, for each unfinished process that was called, where the calls began."""
+def _callers() -> dict[int, tuple[tuple[int, str], ...]]:
+    """Return, for each unfinished process that was called, by what, the nearest first.
+
+    :return: PK and class of each caller.
+    """
     query = QueryBuilder()
     query.append(
         WorkflowNode,
@@ -132,13 +139,12 @@ def _roots() -> dict[int, tuple[int, str]]:
     )
     callers = {called: (pk, label) for pk, label, called in query.all()}
 
-    def first_caller(pk: int) -> tuple[int, str]:
-        caller = callers[pk]
-        while caller[0] in callers:
-            caller = callers[caller[0]]
-        return caller
+    def chain(pk: int) -> Iterator[tuple[int, str]]:
+        while pk in callers:
+            yield callers[pk]
+            pk = callers[pk][0]
 
-    return {called: first_caller(called) for called in callers}
+    return {called: tuple(chain(called)) for called in callers}
 
 
 def history(identifier: int | str | ProcessNode) -> list[Letter]:

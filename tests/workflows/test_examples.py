@@ -229,7 +229,7 @@ def test_a_replay_calculates_nothing_twice(
     otherwise = replay(node, {"1": "other range"})
     quick = len(calculations(node)) // 2
     asks(otherwise, 2)
-    say(otherwise, [0.86, 1.15])
+    say(otherwise, [0.8617, 1.1531])
     asks(otherwise, 3)
     scanned = [from_cache(each) for each in calculations(otherwise)]
     assert scanned == [True] * quick + [False] * quick

@@ -1,0 +1,369 @@
+"""The inbox in a notebook: a live list of what waits, and a form for each question."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+from aiida.common.links import LinkType
+from aiida.orm import Node, ProcessNode, QueryBuilder, WorkChainNode
+
+from .. import inbox, kinds
+from ..database import catch_up
+from ..decision import decisions
+from ..exceptions import HumanInTheLoopError, NoQuestion
+from ..inbox import Waiting
+from ..mailbox import Letter
+from ..records import decision_rows, history_rows, letter_record
+from .evidence import View, title_of, view_of
+from .lookout import LOOKOUT, Sight
+
+__all__ = ["Inbox", "ask"]
+
+_LOGGER = logging.getLogger(__name__)
+# To answer, and to fetch what is shown, takes a while where the daemon is busy.
+_THREADS = ThreadPoolExecutor(4, thread_name_prefix="aiida-hitl-inbox")
+_TEXT_CHARACTERS = 300
+_MOST_CLOSED = 5
+_MOST_OFFERED = 50
+_VIA = "notebook"
+
+
+class Inbox(anywidget.AnyWidget):
+    """What waits for a person, with a form for each question.
+
+    It keeps itself up to date for as long as it is shown, and the kernel stays free.
+
+    :param workflow: PK, UUID or node of the only one that is wanted, with what it
+        called; its history and decisions are shown as well.
+    :param everything: also what waits without a question, as `aiida-hitl list --all`.
+    :ivar questions: what waits, newest last, as records.
+    :ivar trouble: what is in the way of an answer; empty if nothing is.
+    :raises NoSuchWorkflow: if there is no such workflow, or it never asks.
+    """
+
+    _esm = Path(__file__).with_name("widget.js")
+    _css = Path(__file__).with_name("widget.css")
+
+    questions: Any = traitlets.List().tag(sync=True)
+    closed: Any = traitlets.List().tag(sync=True)
+    trouble = traitlets.Unicode().tag(sync=True)
+    ended = traitlets.Unicode().tag(sync=True)
+    outputs: Any = traitlets.List().tag(sync=True)
+    history: Any = traitlets.List().tag(sync=True)
+    decisions: Any = traitlets.List().tag(sync=True)
+    only = traitlets.Int(None, allow_none=True).tag(sync=True)
+
+    def __init__(
+        self,
+        workflow: int | str | ProcessNode | None = None,
+        everything: bool = False,
+    ) -> None:
+        """Look what waits; from when it is shown, it does so again at each news."""
+        # Not the node, which belongs to the thread that has loaded it.
+        pk = None if workflow is None else inbox.load_workflow(workflow).pk
+        self._everything = everything
+        self._pages: set[str] = set()
+        # By key, what was open at the last look.
+        self._open: dict[str, tuple[Waiting, Letter]] = {}
+        self._past: tuple[Any, bool] | None = None
+        super().__init__(only=pk)
+        self._show(LOOKOUT.look())
+        self.on_msg(self._hear)
+
+    def __repr__(self) -> str:
+        """Say what a page without widgets cannot show."""
+        count = len(self.questions)
+        what = "1 question waits" if count == 1 else f"{count} questions wait"
+        return f"<Inbox: {what}; run this cell in JupyterLab to answer>"
+
+    def close(self) -> None:
+        """Show nothing any more."""
+        LOOKOUT.forget(self)
+        super().close()
+
+    # region what is seen
+
+    def _show(self, sight: Sight) -> None:
+        """Have the page show it; called from the lookout's thread."""
+        wanted = [each for each in sight.waiting if self._is_wanted(each)]
+        was_open, self._open = (
+            self._open,
+            {_key(x, letter): (x, letter) for x in wanted for letter in x.letters},
+        )
+        with self.hold_sync():
+            self.trouble = sight.trouble
+            if sight.trouble and not sight.waiting:
+                self._open = was_open  # nothing could be seen
+                return
+            self.questions = [row for each in wanted for row in _rows(each)]
+            gone = [was_open[key] for key in was_open.keys() - self._open.keys()]
+            if gone:
+                self.closed = [*self.closed, *_closed(gone)][-_MOST_CLOSED:]
+            self._show_past()
+
+    def _is_wanted(self, each: Waiting) -> bool:
+        if not each.letters and not self._everything:
+            return False
+        return self.only in (None, each.pk, *(pk for pk, _ in each.callers))
+
+    def _show_past(self) -> None:
+        """Have the page show what was asked of the one workflow, and how it ended."""
+        if self.only is None:
+            return
+        node = inbox.load_workflow(self.only)
+        letters = inbox.history(node)
+        said = [(letter.is_open, letter.decision) for letter in letters]
+        if self._past == (said, node.is_terminated):
+            return
+        self._past = said, node.is_terminated
+        self.history = history_rows(x for x in letters if not x.is_open)
+        self.decisions = decision_rows(decisions(node))
+        if node.is_terminated:
+            self.ended = _end_of(node)
+            self.outputs = _outputs(node)
+
+    # endregion
+    # region what the page says
+
+    def _hear(self, _: Any, content: Any, _buffers: Any) -> None:
+        """Do what the page asks for, in another thread."""
+        does: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            "shown": self._is_shown,
+            "hidden": self._is_hidden,
+            "open": self._send_question,
+            "answer": self._answer,
+        }
+        if isinstance(content, dict) and content.get("type") in does:
+            _THREADS.submit(does[content["type"]], content)
+
+    def _is_shown(self, content: Mapping[str, Any]) -> None:
+        self._pages.add(content["page"])
+        LOOKOUT.tell(self, self._show)
+
+    def _is_hidden(self, content: Mapping[str, Any]) -> None:
+        self._pages.discard(content["page"])
+        if not self._pages:
+            LOOKOUT.forget(self)
+
+    def _send_question(self, content: Mapping[str, Any]) -> None:
+        """Send what a form needs: the question in full, what to look at."""
+        reply: dict[str, Any] = {"type": "question", "key": content["key"]}
+        images: list[bytes] = []
+        try:
+            letter = _letter(content["pk"], content["id"])
+            reply["question"] = letter_record(letter)
+            reply["nodes"] = _offered(letter)
+            reply["evidence"] = _evidence(letter, images)
+        except Exception as error:
+            reply["error"] = _in_a_line(error)
+        finally:
+            catch_up()
+        self.send(reply, buffers=images)
+
+    def _answer(self, content: Mapping[str, Any]) -> None:
+        """Give an answer, and send the verdict."""
+        reply: dict[str, Any] = {"type": "verdict", "key": content["key"]}
+        try:
+            verdict = inbox.answer(
+                content["pk"],
+                content["value"],
+                question=content["id"],
+                comment=content.get("comment") or None,
+                via=_VIA,
+            )
+            reply["verdict"] = asdict(verdict)
+            if verdict.accepted:
+                reply["said"] = kinds.shown(verdict.value)
+        except Exception as error:
+            reply["error"] = _in_a_line(error)
+        self.send(reply)
+        LOOKOUT.hurry()
+
+    # endregion
+
+
+async def ask(
+    workflow: int | str | ProcessNode, timeout: float | None = None
+) -> Letter | None:
+    """Show the form of a workflow's next question here, and go on once it is answered.
+
+    For a notebook that needs the answer in its next cell: `letter = await ask(pk)`.
+    Whoever answers, and wherever, it goes on.
+
+    :param timeout: seconds, None waits for as long as it takes.
+    :return: the question with its answer; None if the workflow ended without one.
+    :raises NoSuchWorkflow: if there is no such workflow, or it never asks.
+    :raises TimeoutError: if nobody has answered in that time.
+    """
+    from IPython.display import display
+
+    node = inbox.load_workflow(workflow)
+    known = {letter.id for letter in inbox.history(node) if not letter.is_open}
+    display(Inbox(node))  # type: ignore[no-untyped-call]
+    news, loop, watcher = asyncio.Event(), asyncio.get_running_loop(), object()
+
+    async def answered() -> Letter | None:
+        while True:
+            news.clear()
+            closed = [x for x in inbox.history(node) if not x.is_open]
+            new = [letter for letter in closed if letter.id not in known]
+            if new or node.is_terminated:
+                return new[0] if new else None
+            await news.wait()
+
+    def heard(_: Sight) -> None:
+        loop.call_soon_threadsafe(news.set)
+
+    LOOKOUT.tell(watcher, heard)
+    try:
+        return await asyncio.wait_for(answered(), timeout)
+    except asyncio.TimeoutError:  # another than TimeoutError before Python 3.11
+        raise TimeoutError(
+            f"{node.pk} was not answered within {timeout:g} s."
+        ) from None
+    finally:
+        LOOKOUT.forget(watcher)
+
+
+def _key(each: Waiting, letter: Letter | None) -> str:
+    return f"{each.uuid}.{letter.id if letter else ''}"
+
+
+def _rows(each: Waiting) -> list[dict[str, Any]]:
+    """Return a record per open question, or for what waits without one."""
+    of_the_workflow = {
+        "pk": each.pk,
+        "workflow": each.workflow,
+        "caller": "" if each.root[0] == each.pk else f"{each.root[1]} <{each.root[0]}>",
+    }
+    if not each.letters:
+        about = {"text": each.reason, "since": each.since.isoformat(), "id": None}
+        return [{**of_the_workflow, **about, "key": _key(each, None)}]
+    return [
+        {
+            **of_the_workflow,
+            "key": _key(each, letter),
+            "id": letter.id,
+            "name": letter.name,
+            "text": letter.question.text[:_TEXT_CHARACTERS],
+            "since": letter.asked_at.isoformat(),
+            "deadline": letter.deadline.isoformat() if letter.deadline else None,
+            "assignees": list(letter.question.assignees),
+        }
+        for letter in each.letters
+    ]
+
+
+def _closed(gone: list[tuple[Waiting, Letter]]) -> list[dict[str, str]]:
+    """Return what became of questions that are no longer open, newest last."""
+    records = []
+    for each, asked in gone[-_MOST_CLOSED:]:
+        letters = [x for x in inbox.history(each.uuid) if x.id == asked.id]
+        for row in history_rows(letters):
+            _, question, value, by, at, via, *_ = row
+            records.append(
+                {
+                    "key": _key(each, asked),
+                    "workflow": f"{each.workflow} <{each.pk}>",
+                    "question": question[:_TEXT_CHARACTERS],
+                    "value": value,
+                    "by": by,
+                    "at": at,
+                    "via": via,
+                }
+            )
+    return records
+
+
+def _letter(pk: int, question: str) -> Letter:
+    for letter in inbox.history(pk):
+        if letter.id == question:
+            return letter
+    raise NoQuestion(f"{pk} never asked question {question}.")
+
+
+def _evidence(letter: Letter, images: list[bytes]) -> list[dict[str, Any]]:
+    """Return what the page shows of the evidence.
+
+    :param images: gets their contents, which the records name by position.
+    """
+    found = inbox.evidence([letter])
+    records: list[dict[str, Any]] = []
+    for uuid in letter.question.evidence:
+        node = found.get(uuid)
+        if node is None:
+            records.append({"uuid": uuid, "title": uuid, "note": "It was deleted."})
+            continue
+        record = {"uuid": uuid, "pk": node.pk, "title": title_of(node)}
+        view = _view(node)
+        if view.image:
+            record["buffer"] = len(images)
+            images.append(view.image)
+        shown = {k: v for k, v in asdict(view).items() if v and k != "image"}
+        records.append({**record, **shown})
+    return records
+
+
+def _view(node: Node) -> View:
+    """Return what to show; one node that cannot be shown hides no other."""
+    try:
+        return view_of(node)
+    except Exception as error:
+        _LOGGER.exception("%s cannot be shown", node)
+        return View(note=f"It cannot be shown: {_in_a_line(error)}")
+
+
+def _offered(letter: Letter) -> list[dict[str, str]]:
+    """Return the nodes among which to choose: those offered, or the newest that fit."""
+    kind = letter.question.kind
+    if not isinstance(kind, kinds.Node):
+        return []
+    query = QueryBuilder()
+    if kind.among:
+        query.append(Node, filters={"uuid": {"in": list(kind.among)}})
+        found = {node.uuid: node for node in query.all(flat=True)}
+        nodes = [found[uuid] for uuid in kind.among if uuid in found]
+    else:
+        types = [{"like": f"{name.removesuffix('.')}%"} for name in kind.of]
+        query.append(Node, filters={"node_type": {"or": types}} if types else {})
+        query.order_by({Node: {"id": "desc"}}).limit(_MOST_OFFERED)
+        nodes = query.all(flat=True)
+    return [
+        {
+            "uuid": node.uuid,
+            "title": title_of(node),
+            "description": node.description or f"{node.ctime:%Y-%m-%d %H:%M}",
+        }
+        for node in nodes
+    ]
+
+
+def _end_of(node: WorkChainNode) -> str:
+    """Return in one line how a workflow ended."""
+    if node.is_finished_ok:
+        return "The workflow has finished."
+    state = node.process_state.value if node.process_state else "gone"
+    code = f" [{node.exit_status}]" if node.exit_status else ""
+    return f"The workflow is {state}{code}. {node.exit_message or ''}".rstrip()
+
+
+def _outputs(node: WorkChainNode) -> list[str]:
+    """Return a line for each output."""
+    links = node.base.links.get_outgoing(link_type=LinkType.RETURN).all()
+    return sorted(f"{link.link_label}: {title_of(link.node)}" for link in links)
+
+
+def _in_a_line(error: Exception) -> str:
+    """Return what to tell a person of an error."""
+    if not isinstance(error, HumanInTheLoopError):
+        _LOGGER.error("the inbox met a mistake", exc_info=error)
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    return str(error)
