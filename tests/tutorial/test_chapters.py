@@ -41,7 +41,6 @@ PRINTS = {
         "Your workflow has the number (PK)",
         "Waiting",
         "processed.",
-        "⏸ Waiting",
         "Paused through `verdi process pause`",
         "ArithmeticAddCalculation",
         "Finished [0]",
@@ -70,8 +69,7 @@ PRINTS = {
         "an integer between 1 and 100",
         "'101' was not taken: the answer must be an integer between 1 and 100.",
         "Accepted: 50",
-        "Your answer:",
-        "half of all numbers",
+        "half of",
         "Found",
         "correct",
     ],
@@ -88,7 +86,7 @@ PRINTS = {
         "set to 1",
         "ok",
         "night-cluster failed",
-        "aiida-hitl play --computer night-cluster",
+        "Once it is back: aiida-hitl play --computer night-cluster",
         "goes on",
         "goes on",
         "eV per atom",
@@ -289,7 +287,8 @@ def test_a_chapter_runs_twice_in_a_row(chapter: Path, pages: Path) -> None:
 
 
 def assert_in_order(texts: list[str], stdout: str) -> None:
-    """Find each text behind the one before it."""
+    """Find each text behind the one before it, wherever a table breaks its lines."""
+    stdout = " ".join(stdout.split())
     position = 0
     for text in texts:
         assert text in stdout[position:], f"{text!r} is missing or too early: {stdout}"
