@@ -107,9 +107,8 @@ PRINTS = {
         "Accepted: 'approve'",
         "21 calculations in all",
         "bulk modulus",
-        "the minimum is further to the left",
         "[0.9, 1.1]",
-        "approve",
+        "points on both sides, and a smooth fit",
     ],
     "06-choose-the-next-step": [
         "-0.004 GPa at 1.0000, wanted are 0.5 GPa.",
