@@ -49,7 +49,7 @@ def test_auto_guess_starts_no_service(seat: Seat) -> None:
 def test_a_chapter_runs_from_top_to_bottom(seat: Seat, chapter: str) -> None:
     """As "Run All Cells" does, in the kernel that JupyterLab would start."""
     seat.shell(
-        "jupytext --to ipynb --execute --output /tmp/chapter.ipynb"
+        "jupytext --to ipynb --run-path ~/tutorial --output /tmp/chapter.ipynb"
         f" ~/tutorial/{chapter}"
     )
 
