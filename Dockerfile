@@ -70,6 +70,11 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN /build/pip-install --no-deps --no-build-isolation . \
     && _VERDI_COMPLETE=bash_source verdi > /opt/tutorial/verdi-completion
+# What the reader writes there, the daemon finds, and last: with PYTHONPATH it would come
+# first, and a reader's `random.py` would be everybody's.
+RUN for packages in /opt/tutorial/venv/lib/python3*/site-packages; do \
+        echo /home/aiida/my_workflows > "$packages/my_workflows.pth"; \
+    done
 
 FROM runtime AS seed
 COPY --from=venv /opt/tutorial/venv /opt/tutorial/venv

@@ -97,6 +97,7 @@ def main() -> None:
     asyncio.set_event_loop(loop)
     listening = RUN / "workers" / str(os.getpid())
     loop.call_soon(listening.touch)
+    loop.call_soon((RUN / "a-worker-listened").touch)
     atexit.register(listening.unlink, missing_ok=True)
     start_daemon_worker(foreground=True, profile_name="tutorial")
 

@@ -32,8 +32,9 @@ LOG_LINES = 40
 def pytest_configure(config: pytest.Config) -> None:
     """Point AiiDA to an empty folder before anything imports it."""
     config.stash[folder] = empty_folder()
-    # Where a test puts a workflow that the workers of the daemon shall find.
-    modules = config.stash[folder] / "modules"
+    # Where a test puts a workflow that the workers of the daemon shall find, and a
+    # reader of the tutorial does.
+    modules = config.stash[folder] / "my_workflows"
     modules.mkdir()
     sys.path.append(str(modules))
     find_modules_in(modules)
@@ -186,7 +187,7 @@ def modules(daemon: None, pytestconfig: pytest.Config) -> Path:
     if PROFILE is not None:  # its daemon may be older than the folder
         verdi("daemon", "restart")
         have_daemon()
-    return pytestconfig.stash[folder] / "modules"
+    return pytestconfig.stash[folder] / "my_workflows"
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ def prepare() -> None:
         installed = subprocess.run(install)
         if installed.returncode != 0:
             raise SystemExit(installed.returncode)
+    layout.import_from_my_workflows()
     services.make_profile()
     if before and before != stamp.read_text():
         services.verdi("-p", services.PROFILE, "storage", "migrate", "--force")

@@ -64,6 +64,7 @@ FOLDER = ROOT / ".tutorial"
 VENV = FOLDER / "venv"
 AIIDA = FOLDER / "aiida" / ".aiida"
 HOME = FOLDER / "home"
+MY_WORKFLOWS = HOME / "my_workflows"
 JUPYTER = FOLDER / "jupyter"
 LOGS = FOLDER / "log"
 TOKEN = FOLDER / "token"
@@ -108,7 +109,7 @@ def lay_out() -> None:
             "or begin anew with `make clean` (your notebooks there are removed too)."
         )
     # verdi warns of each configuration folder that it has to make itself.
-    for folder in (AIIDA, HOME / "tutorial", LOGS, JUPYTER / "runtime"):
+    for folder in (AIIDA, HOME / "tutorial", MY_WORKFLOWS, LOGS, JUPYTER / "runtime"):
         folder.mkdir(parents=True, exist_ok=True)
     FOLDER.chmod(0o700)
     PLACE.write_text(str(REAL_ROOT))
@@ -124,6 +125,15 @@ def lay_out() -> None:
         "# The tutorial's pages are text notebooks that stand for themselves.\n"
         "outdated_text_notebook_margin = inf\n"
     )
+
+
+def import_from_my_workflows() -> None:
+    """Have each Python of the tutorial find what the reader writes there, and last.
+
+    Not with PYTHONPATH, which comes first: a reader's `random.py` would be everybody's.
+    """
+    for packages in VENV.glob("lib/python3*/site-packages"):
+        (packages / "my_workflows.pth").write_text(f"{MY_WORKFLOWS}\n")
 
 
 def bashrc() -> str:

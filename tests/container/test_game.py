@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.container.conftest import Seat, wait_until
+import pytest
+
+from tests.container.conftest import REPOSITORY, Seat, wait_until
+
+CHAPTERS = sorted(path.name for path in (REPOSITORY / "tutorial").glob("[0-9]*.md"))
 
 
 def test_walkthrough_reaches_its_end(seat: Seat) -> None:
@@ -41,12 +45,18 @@ def test_auto_guess_starts_no_service(seat: Seat) -> None:
     assert "Usage" in seat.auto_guess("--help").stdout
 
 
-def test_chapter_one_runs_from_top_to_bottom(seat: Seat) -> None:
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_runs_from_top_to_bottom(seat: Seat, chapter: str) -> None:
     """As "Run All Cells" does, in the kernel that JupyterLab would start."""
     seat.shell(
-        "jupytext --to ipynb --execute --output /tmp/chapter.ipynb"
-        " ~/tutorial/01-guess-the-number.md"
+        "jupytext --to ipynb --run-path ~/tutorial --output /tmp/chapter.ipynb"
+        f" ~/tutorial/{chapter}"
     )
+
+
+def test_the_pages_draw_their_graphs(seat: Seat) -> None:
+    """With the program `dot`, which only the image is sure to have."""
+    assert seat.shell("head -c 4 ~/tutorial/why.png | tail -c 3") == "PNG"
 
 
 def test_paused_game_goes_on_after_down_and_up(new_seat: Seat) -> None:
@@ -55,7 +65,7 @@ def test_paused_game_goes_on_after_down_and_up(new_seat: Seat) -> None:
     seat.up()
     pk = seat.submit_game()
     question = seat.extras(pk)["question"]
-    page = "~/tutorial/01-guess-the-number.md"
+    page = "~/tutorial/02-ask-through-extras.md"
     seat.shell(f"echo 'my own note' >> {page}; echo mine > ~/tutorial/notes.txt")
     token = seat.run("cat", ".services/jupyter-token")
     seat.down()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.container.conftest import Seat, docker
+from tests.container.conftest import Seat, docker, wait_until
 
 
 def test_a_start_is_told_in_a_few_lines(seat: Seat) -> None:
@@ -93,6 +93,18 @@ def test_daemon_obeys_verdi(seat: Seat) -> None:
     seat.run("verdi", "daemon", "incr", "1")
     seat.run("verdi", "daemon", "decr", "1")
     assert "Active workers" in seat.run("verdi", "daemon", "status")
+
+
+def test_workers_begin_anew_as_often_as_one_likes(seat: Seat) -> None:
+    """As the pages have them do: the daemon does not take that for their deaths."""
+    pid = seat.shell("cat ~/.aiida/daemon/circus-*.pid")
+    for _ in range(7):
+        seat.python(
+            "from aiida.engine.daemon.client import get_daemon_client\n"
+            "get_daemon_client().restart_daemon(timeout=60)\n"
+        )
+        wait_until(seat.is_healthy, "a worker listens")
+    assert seat.shell("cat ~/.aiida/daemon/circus-*.pid") == pid
 
 
 def test_healthcheck_is_not_led_astray(seat: Seat) -> None:

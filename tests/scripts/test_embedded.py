@@ -100,6 +100,38 @@ print(node.process_state.value, node.outputs.sum.value)
     assert seat.inside(program).split() == ["finished", "9"]
 
 
+def test_the_daemon_finds_what_the_reader_writes(seat):
+    """What has the name of somebody else's module is nobody's but the reader's."""
+    mine = seat.clone / ".tutorial" / "home" / "my_workflows"
+    (mine / "random.py").write_text("raise SystemExit('nobody asked for this one')")
+    (mine / "my_own.py").write_text("""
+from aiida import orm
+from aiida.engine import WorkChain
+class MyOwn(WorkChain):
+    @classmethod
+    def define(cls, spec):
+        super().define(spec)
+        spec.outline(cls.go)
+        spec.output("number", valid_type=orm.Int)
+    def go(self):
+        self.out("number", orm.Int(42).store())
+""")
+    program = """
+import time
+from aiida import load_profile
+from aiida.engine import submit
+from my_own import MyOwn
+load_profile()
+node = submit(MyOwn)
+deadline = time.time() + 60
+while not node.is_terminated and time.time() < deadline:
+    time.sleep(0.5)
+print(node.process_state.value, node.outputs.number.value)
+"""
+    assert seat.inside(program).split() == ["finished", "42"]
+    assert "nobody asked" not in "\n".join(seat.make("up"))
+
+
 def test_the_profile_is_shown_and_kept(seat):
     """`make profile` where there is one only shows it."""
     shown = "\n".join(seat.make("profile"))
