@@ -102,8 +102,12 @@ class Seat:
 
     def inside(self, code):
         """Run Python inside the tutorial and return what it prints."""
+        return self.run("python", "-c", code)
+
+    def run(self, *command):
+        """Run a command of the tutorial and return what it prints."""
         return subprocess.run(
-            [sys.executable, "scripts/embedded", "run", "python", "-c", code],
+            [sys.executable, "scripts/embedded", "run", *map(str, command)],
             cwd=self.clone,
             env=self.variables,
             capture_output=True,
@@ -246,6 +250,15 @@ print(node.process_state.value, node.outputs.number.value)
 """
     assert seat.inside(program).split() == ["finished", "42"]
     assert "nobody asked" not in "\n".join(seat.make("up"))
+
+
+def test_the_reader_writes_a_workflow_in_chapter_8(seat):
+    """The kernel and the daemon both find it; the other chapters need no more."""
+    pages = seat.clone / ".tutorial" / "home" / "tutorial"
+    done = pages.parent / "done.ipynb"
+    page = pages / "08-write-your-own.md"
+    seat.run("jupytext", "--to", "ipynb", "--run-path", pages, "--output", done, page)
+    assert "All of it works. Well done!" in done.read_text()
 
 
 def test_the_profile_is_shown_and_kept(seat):
