@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -319,9 +320,12 @@ def have_daemon() -> None:
 
     if not get_daemon_client().is_daemon_running:
         verdi("daemon", "start")
-    # AiiDA's own connection does not find a ZeroMQ broker that was started anew.
-    get_manager().reset_broker()
-    get_manager().reset_runner()
+    # AiiDA's own connection does not find a ZeroMQ broker that was started anew. And who
+    # closes a runner stops its loop, which may not be that of a browser.
+    manager = get_manager()
+    manager.reset_broker()
+    manager.reset_runner()
+    manager.set_runner(manager.create_runner(loop=asyncio.new_event_loop()))
 
 
 def target_of(node: WorkChainNode) -> int:

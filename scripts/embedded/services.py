@@ -164,8 +164,7 @@ def jupyterlab() -> tuple[int, str] | None:
             file = JUPYTER / "runtime" / f"jpserver-{process.pid}.json"
             port = int(json.loads(file.read_text())["port"])
             if answers(port):
-                page = f"http://127.0.0.1:{port}/lab/tree/tutorial"
-                return port, f"{page}?token={TOKEN.read_text()}"
+                return port, f"http://127.0.0.1:{port}/?token={TOKEN.read_text()}"
     return None
 
 

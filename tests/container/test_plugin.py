@@ -12,7 +12,8 @@ from tests.container.conftest import REPOSITORY, docker, wait_until
 pytestmark = pytest.mark.timeout(1800)  # each is a suite, in which each test has 300 s
 PYTEST = (
     *("pytest", "tests", "--ignore", "tests/container", "--ignore", "tests/scripts"),
-    *("--ignore", "tests/tutorial", "-p", "no:cacheprovider"),
+    *("--ignore", "tests/tutorial", "--ignore", "tests/browser"),
+    *("-p", "no:cacheprovider"),
 )
 # In CI the examples of Hypothesis are the same each time; a search is for at home.
 AS_OUTSIDE = ("--env", "CI")

@@ -125,7 +125,7 @@ def _(node: StructureData) -> View:
     ]
     view = _of_rows(["Kind", "x (Å)", "y (Å)", "z (Å)"], rows)
     cell = (
-        f"{node.get_formula()}, {len(rows)} atoms in {node.get_cell_volume():.4g} Å³; "
+        f"{node.get_formula()}, {len(rows)} sites in {node.get_cell_volume():.4g} Å³; "
         f"cell of {lengths} Å with angles {angles}°"
     )
     return replace(view, text=cell)

@@ -382,7 +382,7 @@ class Item {
         onclick: () => this.toggle(),
       },
       h("span", { className: "hitl-question" }, this.title()),
-      h("span", { className: "hitl-dim" }, `${this.about()} · waits since `, this.since),
+      h("span", { className: "hitl-dim" }, `${this.about()} · waiting for `, this.since),
     );
     this.panel = h("div", { className: "hitl-panel", id: panelId, hidden: true });
     this.verdict = h("p", { className: "hitl-verdict", role: "status" });
@@ -638,7 +638,9 @@ class InboxView {
       this.list.append(item.element);
       this.welcome(item, rows.length === 1 && isFirst);
     }
-    this.filter.hidden = rows.length < FILTER_FROM;
+    const many = rows.length >= FILTER_FROM;
+    this.filter.hidden = !many;
+    this.list.classList.toggle("hitl-many", many);
     this.showCount();
     this.sift();
   }

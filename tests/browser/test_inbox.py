@@ -1,0 +1,330 @@
+"""The inbox in a notebook, in a real browser, with workflows that really ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import nbformat
+import numpy as np
+import pytest
+from aiida.orm import ArrayData, Dict, Int, SinglefileData, WorkChainNode, XyData
+from playwright.sync_api import Locator, Page, expect
+from pydantic import BaseModel
+
+from aiida_humanintheloop import (
+    Boolean,
+    Choice,
+    Choices,
+    Float,
+    Integer,
+    Json,
+    Node,
+    Question,
+    Text,
+)
+from aiida_humanintheloop.inbox import answer, history
+from aiida_humanintheloop.workflows.lattice_energy import argon
+from tests.asking import AskAgain, AskOne, AskTwo
+from tests.browser.conftest import Lab, click_menu, wait_for_kernel
+from tests.conftest import ended, hitl, refresh, wait_until
+
+Ask = Callable[..., WorkChainNode]
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"> & [red]<script>"
+
+
+def show(page: Page, lab: Lab, *cells: str) -> Locator:
+    """Run a notebook of these cells, and return the inbox in it."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in cells]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    name = f"inbox-{len(list(lab.folder.glob('*.ipynb')))}.ipynb"
+    nbformat.write(notebook, lab.folder / name)
+    page.goto(lab.address(f"lab/tree/{name}"))
+    wait_for_kernel(page, lab.address("api/sessions"), name)
+    click_menu(page, "Run", "Run All Cells")
+    inbox = page.locator(".hitl-inbox")
+    inbox.first.wait_for()
+    return inbox
+
+
+def of(node: WorkChainNode | None = None) -> str:
+    """Return the source of a cell that shows the inbox."""
+    which = "" if node is None else node.pk
+    return (
+        "from aiida import load_profile\nload_profile()\n"
+        f"from aiida_humanintheloop.widget import Inbox\nInbox({which})"
+    )
+
+
+def unfold(item: Locator) -> None:
+    """Have the form of a question on the page; the only one is there by itself."""
+    head = item.locator(".hitl-head")
+    if head.get_attribute("aria-expanded") == "false":
+        head.click()
+    item.locator("form").wait_for()
+
+
+def said(node: WorkChainNode) -> Any:
+    """Return what a workflow was answered, once it has ended."""
+    return ended(node).outputs.answer["value"]
+
+
+class Settings(BaseModel):
+    """What a form is made for."""
+
+    cutoff: int
+    smearing: str = "cold"
+    spin: bool | None = None
+
+
+def test_each_kind_has_its_form(page: Page, lab: Lab, ask: Ask) -> None:
+    """What is typed, chosen or ticked is what the workflow goes on with."""
+    first, second = Int(1).store(), Int(2).store()
+
+    def fill(text: str) -> Callable[[Locator], None]:
+        return lambda form: form.locator(".hitl-input").first.fill(text)
+
+    def check(*labels: str) -> Callable[[Locator], None]:
+        def tick(form: Locator) -> None:
+            for label in labels:
+                form.get_by_label(label, exact=True).check()
+
+        return tick
+
+    def settings(form: Locator) -> None:
+        form.get_by_label("Cutoff", exact=True).fill("60")
+        form.get_by_role("radiogroup", name="Spin").get_by_label("Yes").check()
+
+    def choose(form: Locator) -> None:
+        form.locator("label", has_text=f"<{second.pk}>").click()
+
+    many = [f"method {number}" for number in range(20)]
+    cases: list[tuple[Any, Callable[[Locator], None], Any]] = [
+        (Text(), fill("two words"), "two words"),
+        (Text(max_length=20), fill("a line"), "a line"),
+        (Integer(1, 100, unit="Ry"), fill("42"), 42),
+        (Float(0, 1), fill("0.25"), 0.25),
+        (Boolean(), check("No"), False),
+        (Choice(["slow", 2, True]), check("2"), 2),
+        (
+            Choice(many),
+            lambda form: form.get_by_role("combobox").select_option(label="method 7"),
+            "method 7",
+        ),
+        (Choices(["a", "b", "c"]), check("a", "c"), ["a", "c"]),
+        (Node(among=[first, second]), choose, second.uuid),
+        (Node(of=Int), fill(str(first.pk)), first.uuid),
+        (Json(Settings), settings, {"cutoff": 60, "smearing": "cold", "spin": True}),
+        (Json({"type": "array"}), fill("[1, 2]"), [1, 2]),
+    ]
+    inbox = show(page, lab, of())
+    for kind, does, expected in cases:
+        node = ask(AskOne, question=Question("What now?", kind))
+        item = inbox.locator(f'li[data-key="{node.uuid}.1"]')
+        unfold(item)
+        does(item.locator("form"))
+        item.get_by_role("button", name="Answer", exact=True).click()
+        assert said(node) == expected
+        item.wait_for(state="detached")
+
+
+def test_evidence_is_shown_in_place(page: Page, lab: Lab, ask: Ask) -> None:
+    """Curves and images as images, structures and numbers as tables, or as text."""
+    curve, points = ArrayData(), XyData()
+    curve.set_array("energy", np.array([1.0, 0.0, 2.0]))
+    points.set_x(np.arange(3.0), "volume", "Å^3")
+    points.set_y(np.array([2.0, 1.0, 2.0]), "energy", "eV")
+    image = SinglefileData.from_string(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "a.svg"
+    )
+    nodes = [
+        curve,
+        points,
+        image,
+        argon(),
+        Dict({"a": 1}),
+        SinglefileData.from_string(HOSTILE, "a.txt"),
+    ]
+    for node in nodes:
+        node.store()
+    node = ask(AskOne, question=Question("Good?", Boolean(), evidence=nodes))
+    inbox = show(page, lab, of(node))
+    shown = inbox.locator(".hitl-evidence")
+    expect(shown).to_have_count(len(nodes))
+    for number, alt in enumerate(
+        ["energy against index", "energy (eV) against volume"]
+    ):
+        expect(shown.nth(number).get_by_alt_text(alt)).to_be_visible()
+    for number in range(3):
+        expect(shown.nth(number).locator("img")).to_have_js_property("complete", True)
+        assert shown.nth(number).locator("img").evaluate("i => i.naturalWidth > 0")
+    expect(shown.nth(3).locator("tbody tr")).to_have_count(1)
+    expect(shown.nth(3)).to_contain_text("Ar, 1 sites")
+    expect(shown.nth(4).locator("tbody td")).to_have_text(["a", "1"])
+    expect(shown.nth(5).locator("pre")).to_have_text(HOSTILE)
+    expect(shown.nth(5)).to_contain_text(f"SinglefileData <{nodes[5].pk}>")
+
+
+def test_hostile_text_stays_text(page: Page, lab: Lab, ask: Ask) -> None:
+    """In questions, options, help, and in what people have answered."""
+    again = ask(
+        AskAgain, question=Question(HOSTILE, Choice([HOSTILE, "b"]), help=HOSTILE)
+    )
+    inbox = show(page, lab, of(again))
+    form = inbox.locator("form")
+    expect(inbox.locator(".hitl-question")).to_have_text(HOSTILE)
+    expect(inbox.locator(".hitl-in-full").last).to_have_text(HOSTILE)
+    form.get_by_role("radio", name=HOSTILE).check()
+    form.get_by_label("Comment", exact=True).fill(HOSTILE)
+    form.get_by_role("button", name="Answer", exact=True).click()
+    expect(inbox.locator("tbody td", has_text="onerror").first).to_be_visible()
+    assert page.title() != "owned"
+    assert inbox.locator("img, script").count() == 0
+
+
+def test_a_bad_answer_is_told_why_and_keeps_what_was_typed(
+    page: Page, lab: Lab, game: WorkChainNode
+) -> None:
+    """With the keyboard alone; the next question comes into the same place."""
+    inbox = show(page, lab, of(game))
+    line = inbox.locator("form .hitl-input").first
+    line.fill("101")
+    line.press("Enter")
+    verdict = inbox.locator(".hitl-verdict")
+    expect(verdict).to_have_text(
+        "'101' was not taken: the answer must be an integer between 1 and 100."
+    )
+    expect(line).to_be_focused()
+    expect(line).to_have_value("101")
+    target = 50  # whatever it is, the game is won or asks again
+    line.fill(str(target))
+    line.press("Enter")
+    wait_until(
+        lambda: refresh() or game.is_terminated or len(history(game)) == 2, "it goes on"
+    )
+    if not game.is_terminated:
+        expect(inbox.locator(".hitl-question")).to_contain_text("than 50. Try again.")
+        expect(inbox.locator("form .hitl-input").first).to_be_focused()
+    expect(inbox.locator(".hitl-count")).to_contain_text("Accepted: 50.")
+    expect(inbox.locator("details[data-name=History]")).to_contain_text("notebook")
+
+
+def test_an_open_form_sees_what_others_answer(page: Page, lab: Lab, ask: Ask) -> None:
+    """In a terminal, while somebody types; the draft for another is kept."""
+    mine = ask(AskOne, question=Question("Mine?"))
+    other = ask(AskOne, question=Question("The other's?"))
+    inbox = show(page, lab, of())
+    for node in (mine, other):
+        unfold(inbox.locator(f'li[data-key="{node.uuid}.1"]'))
+    draft = inbox.locator(f'li[data-key="{mine.uuid}.1"] textarea')
+    draft.fill("half a th")
+    hitl("answer", str(other.pk), "theirs")
+    item = inbox.locator(f'li[data-key="{other.uuid}.1"]')
+    item.wait_for(state="detached", timeout=5_000)
+    expect(inbox.locator(".hitl-closed")).to_contain_text("theirs by")
+    expect(draft).to_have_value("half a th")
+    expect(draft).to_be_focused()
+
+
+def test_the_kernel_stays_free(page: Page, lab: Lab, ask: Ask) -> None:
+    """Cells run while it waits, and it answers while a cell runs."""
+    node = ask(AskOne, question=Question("When?"))
+    inbox = show(
+        page,
+        lab,
+        of(node),
+        "import time\nfrom aiida_humanintheloop.inbox import open_questions\n"
+        f"def waits():\n    return {node.pk} in [x.pk for x in open_questions()]\n"
+        "print('free')\nwhile waits():\n    time.sleep(0.1)\nprint('seen')",
+    )
+    output = page.locator(".jp-OutputArea-output pre")
+    expect(output).to_have_text("free\n")
+    inbox.locator("textarea").fill("now")
+    inbox.get_by_role("button", name="Answer", exact=True).click()
+    expect(output).to_have_text("free\nseen\n")
+    assert said(node) == "now"
+
+
+def test_a_notebook_can_wait_for_its_answer(page: Page, lab: Lab, ask: Ask) -> None:
+    """The form comes inline, and the cell goes on with the answer."""
+    node = ask(AskOne, question=Question("How many?", Integer()))
+    inbox = show(
+        page,
+        lab,
+        of(node).rpartition("\n")[0] + "\nfrom aiida_humanintheloop.widget import ask\n"
+        f"letter = await ask({node.pk})\nprint('so', letter.answer.value + 1)",
+    )
+    inbox.locator("form .hitl-input").first.fill("41")
+    inbox.locator("form .hitl-input").first.press("Enter")
+    expect(page.locator(".jp-OutputArea-output pre")).to_have_text("so 42\n")
+
+
+def test_deadline_people_and_names_are_said(page: Page, lab: Lab, ask: Ask) -> None:
+    """Beside the question, before anybody has answered."""
+    node = ask(
+        AskOne,
+        question=Question(
+            "Go on?",
+            Boolean(),
+            default=True,
+            within=timedelta(hours=3),
+            at_deadline="default",
+            assignees=["ada@example.org"],
+        ),
+    )
+    inbox = show(page, lab, of(node))
+    expect(inbox.locator(".hitl-head")).to_contain_text("for ada@example.org")
+    expect(inbox.locator(".hitl-panel")).to_contain_text("then the default is taken")
+    expect(inbox.get_by_label("Yes")).to_be_checked()
+    inbox.get_by_role("button", name="Answer", exact=True).click()
+    expect(inbox.locator(".hitl-verdict")).to_contain_text("only ada@example.org may")
+
+
+def test_several_questions_of_one_workflow(page: Page, lab: Lab, ask: Ask) -> None:
+    """Each has a form of its own; when all are answered it ends."""
+    node = ask(AskTwo, until="all")
+    inbox = show(page, lab, of(node))
+    expect(inbox.locator(".hitl-question")).to_have_text(
+        ["first: The first?", "second: The second?"]
+    )
+    for name in ("second", "first"):
+        item = inbox.locator("li", has_text=f"{name}: ")
+        item.locator("textarea").fill(name)
+        item.get_by_role("button", name="Answer", exact=True).click()
+        item.wait_for(state="detached")
+    expect(inbox.locator(".hitl-end")).to_contain_text("The workflow has finished.")
+    expect(inbox.locator(".hitl-end")).to_contain_text("answers: Dict")
+    assert ended(node).outputs.answers.get_dict() == {
+        "first": "first",
+        "second": "second",
+    }
+
+
+@pytest.mark.timeout(900)
+def test_many_questions_stay_usable(page: Page, lab: Lab, ask: Ask) -> None:
+    """Of hundreds, one is found by words, answered and gone in seconds."""
+    from aiida.engine import submit
+
+    record = Dict(Question("One of many?", Integer()).to_record()).store()
+    nodes = [submit(AskAgain, question=record) for _ in range(60)]
+    special = ask(AskOne, question=Question("The needle?", Integer()))
+    wait_until(lambda: refresh() or all(each.paused for each in nodes), "all ask", 300)
+    inbox = show(page, lab, of())
+    expect(inbox.locator("li.hitl-item")).to_have_count(61)
+    inbox.get_by_role("searchbox").fill("needle")
+    visible = inbox.locator("li.hitl-item:visible")
+    expect(visible).to_have_count(1)
+    visible.locator(".hitl-head").click()
+    visible.locator(".hitl-input").first.fill("7")
+    visible.locator(".hitl-input").first.press("Enter")
+    assert said(special) == 7
+    expect(visible).to_have_count(0)
+    for each in nodes[:5]:
+        assert answer(each, 1).accepted
+    from aiida.engine.processes.control import kill_processes
+
+    kill_processes(nodes)
+    expect(inbox.locator("li.hitl-item")).to_have_count(0)
+    expect(inbox.locator(".hitl-count")).to_have_text("Accepted: 7. No questions wait.")
