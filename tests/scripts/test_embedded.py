@@ -132,6 +132,15 @@ print(node.process_state.value, node.outputs.number.value)
     assert "nobody asked" not in "\n".join(seat.make("up"))
 
 
+def test_the_reader_writes_a_workflow_in_chapter_8(seat):
+    """The kernel and the daemon both find it; the other chapters need no more."""
+    pages = seat.clone / ".tutorial" / "home" / "tutorial"
+    done = pages.parent / "done.ipynb"
+    page = pages / "08-write-your-own.md"
+    seat.run("jupytext", "--to", "ipynb", "--run-path", pages, "--output", done, page)
+    assert "All of it works. Well done!" in done.read_text()
+
+
 def test_the_profile_is_shown_and_kept(seat):
     """`make profile` where there is one only shows it."""
     shown = "\n".join(seat.make("profile"))
