@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Measure how long a reader waits from the address of `make up` to a first result.
 
-Each round is a fresh browser, as on a laptop that has never seen the page: until its text
-can be read, until its kernel is connected, until its first cell has printed. Beside it
-the time of a bare page of the same server.
+Each round is a fresh browser, as on a laptop that has never seen the page: until its
+text can be read, until its kernel is connected, until its first cell has printed.
+Beside it the time of a bare page of the same server.
 
 Use: benchmarks/page.py "$(make url)" [ROUNDS]
 """

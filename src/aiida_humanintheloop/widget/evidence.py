@@ -34,7 +34,7 @@ __all__ = ["View", "title_of", "view_of"]
 
 _MOST_CHARACTERS = 20_000
 _MOST_IMAGE_BYTES = 10_000_000
-_MOST_ROWS, _MOST_LINES = 100, 50
+_MOST_ROWS, _MOST_LINES, _MOST_NAMED = 100, 50, 10
 _PLAIN_LIST = re.compile(r"\[\n[^][{}]*\n *\]")
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 
@@ -225,10 +225,10 @@ def _of_curves(label: str, x: Any, curves: Sequence[tuple[str, Any]]) -> View:
     drawn = curves[:_MOST_LINES]
     for name, y in drawn:
         axes.plot(x[: len(y)], y, ".-" if len(y) <= _MOST_ROWS else "-", label=name)
-    if len(drawn) > 1:
-        axes.legend()
-    else:
+    if len(drawn) == 1:
         axes.set_ylabel(columns[1])
+    elif len(drawn) <= _MOST_NAMED:
+        axes.legend()
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=160)
     return View(

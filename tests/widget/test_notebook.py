@@ -1,0 +1,129 @@
+"""The inbox beneath its page: what it knows, from which thread, and for how long."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiida.orm import WorkChainNode
+
+from aiida_humanintheloop import NoSuchWorkflow, Question
+from aiida_humanintheloop.inbox import answer
+from aiida_humanintheloop.widget import Inbox
+from tests.asking import AskOne, AskTwo
+from tests.conftest import have_daemon, verdi, wait_until
+
+Ask = Callable[..., WorkChainNode]
+SHOWN = {"type": "shown", "page": "a"}
+HIDDEN = {"type": "hidden", "page": "a"}
+
+
+def hears(inbox: Inbox, content: dict[str, Any]) -> None:
+    """Deliver what a page sends, as the kernel does."""
+    inbox._handle_custom_msg(content, [])
+
+
+def lookouts() -> list[str]:
+    """Return the threads that look what waits."""
+    return [
+        thread.name
+        for thread in threading.enumerate()
+        if thread.name == "aiida-hitl-lookout"
+    ]
+
+
+def test_one_thread_looks_for_all_and_only_as_long_as_somebody_does(
+    daemon: None, ask: Ask
+) -> None:
+    """A cell that is run ten times leaves nothing behind."""
+    inboxes = [Inbox() for _ in range(3)]
+    assert lookouts() == []
+    for inbox in inboxes:
+        hears(inbox, SHOWN)
+    node = ask(AskOne, question=Question("What now?"))
+    for inbox in inboxes:
+        wait_until(lambda inbox=inbox: node.pk in pks(inbox), "the question is seen")
+    assert len(lookouts()) == 1
+    assert answer(node, "x").accepted
+    wait_until(lambda: node.pk not in pks(inboxes[0]), "the answer is seen")
+    assert inboxes[0].closed[-1]["value"] == "x"
+    for inbox in inboxes:
+        hears(inbox, HIDDEN)
+    wait_until(lambda: not lookouts(), "nobody looks")
+
+
+def pks(inbox: Inbox) -> list[int]:
+    """Return which workflows wait, as the page has it."""
+    return [row["pk"] for row in inbox.questions]
+
+
+def test_one_workflow_has_its_past(daemon: None, ask: Ask) -> None:
+    """And nothing of others."""
+    node, other = ask(AskTwo, until="all"), ask(AskOne, question=Question("Other?"))
+    answer(node, "a", question="first")
+    inbox = Inbox(node.pk)
+    assert [row["name"] for row in inbox.questions] == ["second"]
+    assert [row[2] for row in inbox.history] == ["a"]
+    assert inbox.ended == ""
+    answer(node, "b", question="second")
+    wait_until(lambda: Inbox(node).ended == "The workflow has finished.", "it ends")
+    last = Inbox(node)
+    assert [row[1] for row in last.decisions] == ["a", "b"]
+    assert last.outputs[0].startswith("answers: Dict <")
+    assert last.questions == []
+    assert other.pk in pks(Inbox())
+    assert "questions wait" in repr(last)
+
+
+def test_what_is_no_workflow_is_refused(daemon: None) -> None:
+    """At once, and in a line."""
+    with pytest.raises(NoSuchWorkflow, match="There is no workflow 99999999"):
+        Inbox(99999999)
+
+
+def test_a_page_that_sends_nonsense_is_not_heard(daemon: None) -> None:
+    """The kernel goes on."""
+    inbox = Inbox()
+    for content in ({}, {"type": "nonsense"}, [], "text", None):
+        hears(inbox, content)
+    assert lookouts() == []
+
+
+def test_evidence_that_was_deleted_hides_no_question(
+    daemon: None, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page gets the question, and is told what is missing."""
+    gone = "00000000-0000-4000-8000-000000000000"
+    node = ask(AskOne, question=Question("Good?", evidence=[gone]))
+    inbox, sent = Inbox(node), []
+    monkeypatch.setattr(inbox, "send", lambda reply, buffers: sent.append(reply))
+    hears(inbox, {"type": "open", "key": "k", "pk": node.pk, "id": "1"})
+    wait_until(lambda: bool(sent), "the page is answered")
+    assert sent[0]["question"]["question"]["text"] == "Good?"
+    assert sent[0]["evidence"][0]["note"] == "It was deleted."
+
+
+def test_to_ask_takes_no_longer_than_it_is_given(daemon: None, ask: Ask) -> None:
+    """Where nobody answers."""
+    import asyncio
+
+    from aiida_humanintheloop.widget import ask as ask_here
+
+    node = ask(AskOne, question=Question("When?"))
+    with pytest.raises(TimeoutError, match=f"{node.pk} was not answered within 0.1 s"):
+        asyncio.run(ask_here(node, timeout=0.1))
+    wait_until(lambda: not lookouts(), "nobody looks")
+
+
+@pytest.mark.restarts_daemon
+def test_without_a_daemon_the_page_says_so(daemon: None, ask: Ask) -> None:
+    """With what to do; and no more once it runs."""
+    ask(AskOne, question=Question("Are you there?"))
+    verdi("daemon", "stop")
+    inbox = Inbox()
+    assert "The daemon is not running: an answer is kept" in inbox.trouble
+    assert inbox.questions
+    have_daemon()
+    assert Inbox().trouble == ""
