@@ -320,8 +320,8 @@ def have_daemon() -> None:
 
     if not get_daemon_client().is_daemon_running:
         verdi("daemon", "start")
-    # AiiDA's own connection does not find a ZeroMQ broker that was started anew. And who
-    # closes a runner stops its loop, which may not be that of a browser.
+    # AiiDA's own connection does not find a ZeroMQ broker that was started anew, and a
+    # runner that is closed stops its loop, which may not be that of a browser.
     manager = get_manager()
     manager.reset_broker()
     manager.reset_runner()

@@ -116,7 +116,7 @@ def test_a_reader_wins_in_the_inbox(page: Page, tutorial: Started) -> None:
     history = inbox.locator("details[data-name=History] tbody tr")
     expect(history).to_have_count(2)
     expect(history.nth(1)).to_contain_text("notebook")
-    assert "Correct" in tutorial.shell("verdi", "process", "report", pk)
+    assert f"Attempt 2: {target}" in tutorial.shell("verdi", "process", "report", pk)
 
 
 def test_the_launcher_opens_the_inbox(page: Page, tutorial: Started) -> None:

@@ -75,9 +75,10 @@ class Inbox(anywidget.AnyWidget):
         self._open: dict[str, tuple[Waiting, Letter]] = {}
         self._past: tuple[Any, bool] | None = None
         super().__init__(only=pk)
-        # What the page says comes over a subshell, which is free while a cell runs. Only
-        # ipykernel 7.4 would hand it to the cells' own, where it has to wait for them.
-        vars(self.comm)["_reply_subshell_for"] = lambda _, subshell: subshell
+        # What the page says comes over a subshell, which is free while a cell runs; but
+        # ipykernel 7.4 would hand it to that of the cells, where it waits for them.
+        comm: Any = self.comm
+        comm._reply_subshell_for = lambda _, subshell: subshell
         self._show(LOOKOUT.look())
         self.on_msg(self._hear)
 
