@@ -17,7 +17,7 @@ README = REPOSITORY / "README.md"
 @pytest.mark.restarts_daemon
 def test_the_example_asks_and_goes_on_with_the_answer(modules: Path) -> None:
     """An answer out of bounds is refused, one within becomes the output."""
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
     (modules / "readme_example.py").write_text(code)
     importlib.invalidate_caches()
     node = submit(importlib.import_module("readme_example").Relax)

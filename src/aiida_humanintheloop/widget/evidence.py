@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import mimetypes
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
@@ -34,6 +35,7 @@ __all__ = ["View", "title_of", "view_of"]
 _MOST_CHARACTERS = 20_000
 _MOST_IMAGE_BYTES = 10_000_000
 _MOST_ROWS, _MOST_LINES = 100, 50
+_PLAIN_LIST = re.compile(r"\[\n[^][{}]*\n *\]")
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 
 
@@ -193,7 +195,9 @@ def _of_text(text: str) -> View:
 
 
 def _of_json(value: Any) -> View:
-    return _of_text(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """Show it indented, but what is in a list of numbers or words on one line."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return _of_text(_PLAIN_LIST.sub(lambda found: " ".join(found[0].split()), text))
 
 
 def _of_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> View:

@@ -41,7 +41,7 @@ function table(columns, rows, caption) {
     .filter((index) => rows.some((row) => row[index] !== ""));
   const head = used.map((index) => h("th", { scope: "col" }, columns[index]));
   const body = rows.map((row) =>
-    h("tr", {}, ...used.map((index) => h("td", {}, row[index]))),
+    h("tr", {}, ...used.map((index) => h("td", {}, inWords(row[index])))),
   );
   return h(
     "div",
@@ -60,6 +60,11 @@ function age(since) {
 
 function moment(iso) {
   return new Date(iso).toLocaleString();
+}
+
+// A time as the reader's own clock shows it; all else as it is.
+function inWords(text) {
+  return /^\d{4}-\d\d-\d\dT[\d:]+\+00:00$/.test(text) ? moment(text) : text;
 }
 
 function asText(value) {
