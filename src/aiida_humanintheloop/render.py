@@ -99,8 +99,15 @@ def print_history(letters: Iterable[Letter]) -> None:
     if not rows:
         print_text("Nothing was asked yet.", "dim")
         return
-    names = ("#", "Question", "Answer", "By", "At", "Via", "Comment", "Taken at")
-    _console.print(_table(names, rows, keep={"#", "Question", "Answer"}))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("#", no_wrap=True)
+    table.add_column("Answer", overflow="fold", max_width=24)
+    table.add_column("Question", ratio=1)
+    for row in rows:
+        number, question, value, by, at, via, comment, taken_at = row
+        facts = (by, at, via and f"via {via}", taken_at and f"taken at {taken_at}")
+        table.add_row(number, Text(value), _with_facts(question, facts, comment))
+    _console.print(table)
 
 
 def print_decisions(found: Sequence[Decision]) -> None:
@@ -116,14 +123,21 @@ def print_decisions(found: Sequence[Decision]) -> None:
         pk, value, question, workflow, by, at, kind, via, comment, evidence = row
         who = {"human": by, "default": "taken by default", "policy": f"policy {by}"}
         facts = (who[kind], at, f"via {via}", workflow)
-        text = Text(question)
-        text.append(f"\n{' · '.join(fact for fact in facts if fact)}", style="dim")
-        if comment:
-            text.append(f"\n{comment}", style="italic")
+        text = _with_facts(question, facts, comment)
         if evidence:
             text.append(f"\nshown: {evidence}", style="dim")
         table.add_row(pk, Text(value), text)
     _console.print(table)
+
+
+def _with_facts(question: str, facts: Iterable[str], comment: str) -> Text:
+    """Return a question, and below it who answered, when and how, and why."""
+    text = Text(question)
+    if said := " · ".join(fact for fact in facts if fact):
+        text.append(f"\n{said}", style="dim")
+    if comment:
+        text.append(f"\n{comment}", style="italic")
+    return text
 
 
 def print_addresses(found: Sequence[Mapping[str, Any]]) -> None:
@@ -134,38 +148,19 @@ def print_addresses(found: Sequence[Mapping[str, Any]]) -> None:
     if not found:
         print_text("Nobody is told. See: aiida-hitl notify --help", "dim")
         return
-    rows = [
-        [
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("#", no_wrap=True)
+    for name in ("Address", "Only for", "At most every", "Last message"):
+        table.add_column(name, overflow="fold")
+    for each in found:
+        table.add_row(
             str(each["number"]),
-            each["address"],
-            each["for"] or "",
+            Text(each["address"]),
+            Text(each["for"] or "everybody"),
             f"{each['every_seconds']:g} s",
-            one_line(each["error"] or each["last_message"] or "none yet"),
-        ]
-        for each in found
-    ]
-    names = ("#", "Address", "Only for", "At most every", "Last message")
-    _console.print(_table(names, rows))
-
-
-def _table(
-    names: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    title: str | None = None,
-    keep: frozenset[str] | set[str] = frozenset(),
-) -> Table:
-    used = [
-        index
-        for index, name in enumerate(names)
-        if name in keep or any(row[index] for row in rows)
-    ]
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    for index in used:
-        short = names[index] in ("PK", "Age", "#")
-        table.add_column(names[index], no_wrap=short, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(row[index]) for index in used))
-    return table
+            Text(one_line(each["error"] or each["last_message"] or "none yet")),
+        )
+    _console.print(table)
 
 
 def print_question(letter: Letter) -> None:

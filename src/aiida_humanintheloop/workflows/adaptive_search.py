@@ -213,6 +213,7 @@ class AdaptiveSearchWorkChain(InteractiveWorkChain):
         points, pressure = self.ctx.known["points"], self.inputs.pressure.value
         leads_to = proposals(points, pressure)
         scale, closest = min(points, key=lambda point: abs(point[1] - pressure))
+        shown = (self.ctx.plot, self.ctx.known)
         self.ask(
             until="any",
             method=Question(
@@ -222,10 +223,12 @@ class AdaptiveSearchWorkChain(InteractiveWorkChain):
                 help="\n".join(
                     f"{name}: goes to {scale:.4f}" for name, scale in leads_to.items()
                 ),
-                evidence=(self.ctx.plot, self.ctx.known),
+                evidence=shown,
             ),
             point=Question(
-                "Or at which length to calculate next?", Number(_LOWEST, _HIGHEST)
+                "Or at which length to calculate next?",
+                Number(_LOWEST, _HIGHEST),
+                evidence=shown,
             ),
         )
 
