@@ -211,6 +211,24 @@ def test_a_bad_answer_is_told_why_and_keeps_what_was_typed(
     expect(inbox.locator("details[data-name=History]")).to_contain_text("notebook")
 
 
+def test_the_keyboard_is_enough(page: Page, lab: Lab, ask: Ask) -> None:
+    """And no key that is pressed in the inbox is taken for one of the notebook."""
+    ask(AskOne, question=Question("Another?"))
+    node = ask(AskOne, question=Question("Which?", Choice(["a", "b", "c"])))
+    inbox = show(page, lab, of())
+    cells = page.locator(".jp-Cell").count()
+    inbox.locator(f'li[data-key="{node.uuid}.1"] .hitl-head').focus()
+    page.keyboard.press("Enter")
+    expect(inbox.get_by_role("radio").first).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    for key in ("b", "d", "d", "x", "0", "0"):  # adds and deletes cells, restarts
+        page.keyboard.press(key)
+    expect(page.locator(".jp-Dialog")).to_have_count(0)
+    page.keyboard.press("Control+Enter")
+    assert said(node) == "b"
+    assert page.locator(".jp-Cell").count() == cells
+
+
 def test_an_open_form_sees_what_others_answer(page: Page, lab: Lab, ask: Ask) -> None:
     """In a terminal, while somebody types; the draft for another is kept."""
     mine = ask(AskOne, question=Question("Mine?"))

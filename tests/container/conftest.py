@@ -45,6 +45,12 @@ def docker(*arguments: str, check: bool = True) -> str:
     return done.stdout
 
 
+def is_healthy(container: str) -> bool:
+    """Whether all services answer, as Docker knows."""
+    status = "{{.State.Health.Status}}"
+    return docker("inspect", "--format", status, container) == "healthy\n"
+
+
 class Seat:
     """One project of the compose file: a container, its volume, its port."""
 

@@ -1,14 +1,8 @@
-"""The tutorial in a seat: the walkthrough, the game, the pages."""
+"""The tutorial in a seat: the walkthrough, the game, what is kept."""
 
 from __future__ import annotations
 
-import json
-
-import pytest
-
-from tests.container.conftest import REPOSITORY, Seat, wait_until
-
-CHAPTERS = sorted(path.name for path in (REPOSITORY / "tutorial").glob("[0-9]*.md"))
+from tests.container.conftest import Seat, wait_until
 
 
 def test_walkthrough_reaches_its_end(seat: Seat) -> None:
@@ -45,21 +39,6 @@ def test_auto_guess_takes_answers_from_a_pipe(seat: Seat) -> None:
 def test_auto_guess_starts_no_service(seat: Seat) -> None:
     """The second container neither takes the volume's lock nor fails on it."""
     assert "Usage" in seat.auto_guess("--help").stdout
-
-
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_a_chapter_runs_from_top_to_bottom(seat: Seat, chapter: str) -> None:
-    """As "Run All Cells" does, in the kernel that JupyterLab would start."""
-    seat.shell(
-        "jupytext --to ipynb --run-path ~/tutorial --output /tmp/chapter.ipynb"
-        f" ~/tutorial/{chapter}"
-    )
-    notebook = json.loads(seat.run("cat", "/tmp/chapter.ipynb"))
-    outputs = [each for cell in notebook["cells"] for each in cell.get("outputs", [])]
-    assert outputs
-    assert not any(each.get("name") == "stderr" for each in outputs)
-    if chapter.startswith("07"):  # what only the image is sure to draw, with `dot`
-        assert any("image/png" in each.get("data", {}) for each in outputs)
 
 
 def test_paused_game_goes_on_after_down_and_up(new_seat: Seat) -> None:

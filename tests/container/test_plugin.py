@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.container.conftest import REPOSITORY, docker, wait_until
+from tests.container.conftest import REPOSITORY, docker, is_healthy, wait_until
 
 pytestmark = pytest.mark.timeout(1800)  # each is a suite, in which each test has 300 s
 PYTEST = (
@@ -15,6 +15,8 @@ PYTEST = (
     *("--ignore", "tests/tutorial", "--ignore", "tests/browser"),
     *("-p", "no:cacheprovider"),
 )
+# Nothing here needs anything from outside.
+ALONE = ("--network", "none")
 # In CI the examples of Hypothesis are the same each time; a search is for at home.
 AS_OUTSIDE = ("--env", "CI")
 SLOTS = "5"  # what tests/test_waiting.py wants, without another restart of the daemon
@@ -33,8 +35,8 @@ def test_image(image: str) -> str:
 
 @pytest.fixture
 def container(test_image: str) -> Iterator[str]:
-    """Return a container of that image, in which all services run."""
-    own = docker("run", "--detach", test_image).strip()
+    """Return a container of that image, in which all services run, with no network."""
+    own = docker("run", "--detach", *ALONE, test_image).strip()
     daemon_logs = ("bash", "-c", "tail -n 50 ~/.aiida/daemon/log/*.log")
     try:
         wait_until(lambda: is_healthy(own), "all four services answer")
@@ -46,16 +48,10 @@ def container(test_image: str) -> Iterator[str]:
         docker("rm", "--force", "--volumes", own)
 
 
-def is_healthy(container: str) -> bool:
-    """Whether all services answer, as Docker knows."""
-    status = "{{.State.Health.Status}}"
-    return docker("inspect", "--format", status, container) == "healthy\n"
-
-
 def test_plugin_works_on_python_3_13(test_image: str) -> None:
     """With a daemon and an embedded profile of the tests' own."""
     said = docker(
-        *("run", "--rm", "--workdir", "/src", *AS_OUTSIDE, test_image),
+        *("run", "--rm", *ALONE, "--workdir", "/src", *AS_OUTSIDE, test_image),
         *("bash", "-c", 'python --version && exec "$@"', "bash", *PYTEST),
         *("-m", "not restarts_daemon"),  # long, and in the other run
     )
