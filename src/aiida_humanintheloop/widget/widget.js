@@ -6,6 +6,7 @@ const TICK_MS = 1000;
 const FILTER_FROM = 11;
 const RADIOS_UP_TO = 8;
 const FOCUS_WAITS_MS = 5000;
+const FOCUSABLE = new Set(["button", "input", "select", "summary", "textarea"]);
 let made = 0;
 
 export default {
@@ -25,6 +26,10 @@ function h(tag, properties = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name in element && name !== "list") element[name] = value;
     else element.setAttribute(name, value === true ? "" : value);
+  }
+  if (FOCUSABLE.has(tag) || "tabIndex" in properties) {
+    // JupyterLab looks for it on what has the focus: or D, D would delete the cell.
+    element.setAttribute("data-lm-suppress-shortcuts", "true");
   }
   element.append(...children.filter((child) => child !== null));
   return element;
@@ -594,8 +599,6 @@ class InboxView {
       {
         className: "hitl-inbox",
         "aria-label": only === null ? "Inbox" : `Inbox of workflow ${only}`,
-        // The shortcuts of the notebook would move cells about while one chooses.
-        "data-lm-suppress-shortcuts": "true",
       },
       this.count,
       this.trouble,
