@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aiida.manage import get_manager
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..database import DatabaseLost, catch_up
 from ..exceptions import HumanInTheLoopError
 from ..inbox import Connection, Waiting, daemon_runs, waiting
 
-__all__ = ["LOOKOUT", "Lookout", "Sight"]
+__all__ = ["LOOKOUT", "Lookout", "Sight", "end_transaction"]
+
+_LOGGER = logging.getLogger(__name__)
 
 _NO_DAEMON = (
     "The daemon is not running: an answer is kept, and taken when the daemon is "
@@ -52,7 +57,6 @@ class Lookout:
         """Look now, in the thread of whoever calls."""
         try:
             found = waiting()
-            catch_up()  # an open transaction is in the way of others
         except (HumanInTheLoopError, DatabaseLost) as error:
             return Sight(trouble=str(error) or "The database of the profile is away.")
         return Sight(found, "" if daemon_runs() else _NO_DAEMON)
@@ -92,7 +96,8 @@ class Lookout:
             connection.forget_news()
             sight = self._look_whatever_happens()
             for how in told:
-                how(sight)
+                _tell_whatever_happens(how, sight)
+            end_transaction()
             took = time.monotonic() - begin
             time.sleep(max(_PAUSE_SECONDS, _PAUSE_PER_LOOK * took))
             connection.wait()
@@ -112,6 +117,23 @@ class Lookout:
             return self.look()
         except Exception as error:
             return Sight(trouble=f"Could not look what waits: {error}")
+
+
+def _tell_whatever_happens(how: Callable[[Sight], None], sight: Sight) -> None:
+    """Tell one; what it cannot bear must not keep the others from being told."""
+    try:
+        how(sight)
+    except (Exception, DatabaseLost):
+        _LOGGER.exception("an inbox could not show what waits")
+
+
+def end_transaction() -> None:
+    """End what this thread reads in, which would be in the way of those who write.
+
+    Where the database is away, there is none.
+    """
+    with suppress(SQLAlchemyError):
+        catch_up()
 
 
 #: Of this kernel.

@@ -16,14 +16,14 @@ from aiida.common.links import LinkType
 from aiida.orm import Node, ProcessNode, QueryBuilder, WorkChainNode
 
 from .. import inbox, kinds
-from ..database import catch_up
+from ..database import DatabaseLost
 from ..decision import decisions
-from ..exceptions import HumanInTheLoopError, NoQuestion
+from ..exceptions import HumanInTheLoopError, NoQuestion, NoSuchWorkflow
 from ..inbox import Waiting
 from ..mailbox import Letter
 from ..records import decision_rows, history_rows, letter_record
 from .evidence import View, title_of, view_of
-from .lookout import LOOKOUT, Sight
+from .lookout import LOOKOUT, Sight, end_transaction
 
 __all__ = ["Inbox", "ask"]
 
@@ -80,6 +80,7 @@ class Inbox(anywidget.AnyWidget):
         comm: Any = self.comm
         comm._reply_subshell_for = lambda _, subshell: subshell
         self._show(LOOKOUT.look())
+        end_transaction()
         self.on_msg(self._hear)
 
     def __repr__(self) -> str:
@@ -108,7 +109,7 @@ class Inbox(anywidget.AnyWidget):
                 self._open = was_open  # nothing could be seen
                 return
             self.questions = [row for each in wanted for row in _rows(each)]
-            gone = [was_open[key] for key in was_open.keys() - self._open.keys()]
+            gone = [asked for key, asked in was_open.items() if key not in self._open]
             if gone:
                 self.closed = [*self.closed, *_closed(gone)][-_MOST_CLOSED:]
             self._show_past()
@@ -122,7 +123,11 @@ class Inbox(anywidget.AnyWidget):
         """Have the page show what was asked of the one workflow, and how it ended."""
         if self.only is None:
             return
-        node = inbox.load_workflow(self.only)
+        try:
+            node = inbox.load_workflow(self.only)
+        except NoSuchWorkflow:  # it was deleted
+            self.ended = f"The workflow {self.only} is no longer there."
+            return
         letters = inbox.history(node)
         said = [(letter.is_open, letter.decision) for letter in letters]
         if self._past == (said, node.is_terminated):
@@ -166,10 +171,9 @@ class Inbox(anywidget.AnyWidget):
             reply["question"] = letter_record(letter)
             reply["nodes"] = _offered(letter)
             reply["evidence"] = _evidence(letter, images)
-        except Exception as error:
+        except (Exception, DatabaseLost) as error:
             reply["error"] = _in_a_line(error)
-        finally:
-            catch_up()
+        end_transaction()
         self.send(reply, buffers=images)
 
     def _answer(self, content: Mapping[str, Any]) -> None:
@@ -186,8 +190,9 @@ class Inbox(anywidget.AnyWidget):
             reply["verdict"] = asdict(verdict)
             if verdict.accepted:
                 reply["said"] = kinds.shown(verdict.value)
-        except Exception as error:
+        except (Exception, DatabaseLost) as error:
             reply["error"] = _in_a_line(error)
+        end_transaction()
         self.send(reply)
         LOOKOUT.hurry()
 
@@ -270,8 +275,11 @@ def _closed(gone: list[tuple[Waiting, Letter]]) -> list[dict[str, str]]:
     """Return what became of questions that are no longer open, newest last."""
     records = []
     for each, asked in gone[-_MOST_CLOSED:]:
-        letters = [x for x in inbox.history(each.uuid) if x.id == asked.id]
-        for row in history_rows(letters):
+        try:
+            letters = inbox.history(each.uuid)
+        except NoSuchWorkflow:  # it was deleted
+            continue
+        for row in history_rows(x for x in letters if x.id == asked.id):
             _, question, value, by, at, via, *_ = row
             records.append(
                 {
@@ -365,8 +373,10 @@ def _outputs(node: WorkChainNode) -> list[str]:
     return sorted(f"{link.link_label}: {title_of(link.node)}" for link in links)
 
 
-def _in_a_line(error: Exception) -> str:
+def _in_a_line(error: BaseException) -> str:
     """Return what to tell a person of an error."""
+    if isinstance(error, DatabaseLost):
+        return "The database of the profile is away: try again."
     if not isinstance(error, HumanInTheLoopError):
         _LOGGER.error("the inbox met a mistake", exc_info=error)
         return f"{type(error).__name__}: {error}".splitlines()[0]
