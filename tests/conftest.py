@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -10,9 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pexpect
 import pytest
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from aiida.orm import InstalledCode, WorkChainNode
 
     from tests.receivers import Webhook
+
+T = TypeVar("T")
 
 REPOSITORY = Path(__file__).parent.parent
 # A profile that is there already, as the image's with PostgreSQL and RabbitMQ.
@@ -101,6 +104,12 @@ def wait_until(
     while not holds():
         assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
         time.sleep(0.02)
+
+
+def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run it in a loop of its own: `asyncio.run` would drop AiiDA's, unclosed."""
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        return loop.run_until_complete(coroutine)
 
 
 def verdi(*arguments: str) -> str:

@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from aiida_humanintheloop.inbox import open_questions
-from tests.conftest import REPOSITORY, refresh
+from tests.conftest import REPOSITORY, refresh, run_async
 
 TUTORIAL = REPOSITORY / "tutorial"
 CHAPTERS = sorted(TUTORIAL.glob("[0-9][0-9]-*.md"))
@@ -196,7 +196,8 @@ def pages(modules: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(notebook: NotebookNode, folder: Path) -> NotebookNode:
     """Run a chapter in a folder; a cell that fails fails the test."""
     resources = {"metadata": {"path": str(folder)}}
-    return NotebookClient(notebook, timeout=120, resources=resources).execute()
+    client = NotebookClient(notebook, timeout=120, resources=resources)
+    return run_async(client.async_execute())
 
 
 def printed(notebook: NotebookNode, name: str) -> str:

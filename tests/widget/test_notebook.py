@@ -12,8 +12,9 @@ from aiida.orm import WorkChainNode
 from aiida_humanintheloop import NoSuchWorkflow, Question
 from aiida_humanintheloop.inbox import answer
 from aiida_humanintheloop.widget import Inbox
+from aiida_humanintheloop.widget import ask as ask_here
 from tests.asking import AskOne, AskTwo
-from tests.conftest import have_daemon, verdi, wait_until
+from tests.conftest import have_daemon, run_async, verdi, wait_until
 
 Ask = Callable[..., WorkChainNode]
 SHOWN = {"type": "shown", "page": "a"}
@@ -107,13 +108,9 @@ def test_evidence_that_was_deleted_hides_no_question(
 
 def test_to_ask_takes_no_longer_than_it_is_given(daemon: None, ask: Ask) -> None:
     """Where nobody answers."""
-    import asyncio
-
-    from aiida_humanintheloop.widget import ask as ask_here
-
     node = ask(AskOne, question=Question("When?"))
     with pytest.raises(TimeoutError, match=f"{node.pk} was not answered within 0.1 s"):
-        asyncio.run(ask_here(node, timeout=0.1))
+        run_async(ask_here(node, timeout=0.1))
     wait_until(lambda: not lookouts(), "nobody looks")
 
 

@@ -108,10 +108,10 @@ class Inbox(anywidget.AnyWidget):
             if sight.trouble and not sight.waiting:
                 self._open = was_open  # nothing could be seen
                 return
-            self.questions = [row for each in wanted for row in _rows(each)]
             gone = [asked for key, asked in was_open.items() if key not in self._open]
             if gone:
                 self.closed = [*self.closed, *_closed(gone)][-_MOST_CLOSED:]
+            self.questions = [row for each in wanted for row in _rows(each)]
             self._show_past()
 
     def _is_wanted(self, each: Waiting) -> bool:
