@@ -218,6 +218,9 @@ class Conversation:
                 if reply:
                     return Verdict.from_json(reply)
             except NotLoaded:
+                look_anew()
+                if self.has_ended:
+                    return None
                 missing = True
             except Unreachable:
                 pass  # and the next try connects anew

@@ -36,13 +36,14 @@ __all__ = [
     "Node",
     "Text",
     "load_kind",
+    "option_text",
     "shown",
 ]
 
 # int() and float() also take underscores, and digits of every script: "1_0" would be an
-# answer that nobody meant. Ten digits are more than any question needs, and keep int()
-# from chewing on a megabyte.
-_INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
+# answer that nobody meant. 18 digits are what a database holds as an integer, and keep
+# int() from chewing on a megabyte.
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _FLOAT = re.compile(
     r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?"
 )
@@ -293,10 +294,13 @@ class Boolean(_Kind):
         return raw if isinstance(raw, bool) else None
 
 
+def option_text(option: object) -> str:
+    """Return an option as people read it, and may type it."""
+    return option if isinstance(option, str) else json.dumps(option)
+
+
 def _list_of(options: Iterable[object]) -> str:
-    texts = [
-        option if isinstance(option, str) else json.dumps(option) for option in options
-    ]
+    texts = [option_text(option) for option in options]
     more = f", … ({len(texts)} in all)" if len(texts) > _SHOWN_OPTIONS else ""
     return ", ".join(texts[:_SHOWN_OPTIONS]) + more
 
@@ -308,8 +312,7 @@ def _option(options: tuple[JsonValue, ...], raw: object) -> object:
             return option
     if isinstance(raw, str):
         for option in options:
-            text = option if isinstance(option, str) else json.dumps(option)
-            if text == raw.strip():
+            if option_text(option) == raw.strip():
                 return option
     return None
 
@@ -422,6 +425,11 @@ class Node(_Kind):
             )
         names = [name.rstrip(".").rsplit(".", 1)[-1] for name in self.of]
         return f"the PK or UUID of a stored {' or '.join(names) or 'node'}"
+
+    def has_type_of(self, node: object) -> bool:
+        """Return whether the node is of a class that is wanted."""
+        types = {getattr(base, "class_node_type", None) for base in type(node).__mro__}
+        return not self.of or not types.isdisjoint(self.of)
 
     def parse(self, raw: object) -> object:
         """Return an identifier; whether there is such a node, the judge finds out."""

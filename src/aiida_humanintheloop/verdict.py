@@ -60,9 +60,8 @@ def _find_node(kind: Node, identifier: str) -> str:
         raise InvalidAnswer(
             f"There is no node {identifier}: the answer must be {kind.expects}."
         ) from None
-    types = {getattr(base, "class_node_type", None) for base in type(node).__mro__}
-    fits = not kind.of or not types.isdisjoint(kind.of)
-    if not fits or (kind.among and node.uuid not in kind.among):
+    is_among = not kind.among or node.uuid in kind.among
+    if not is_among or not kind.has_type_of(node):
         raise InvalidAnswer(
             f"{identifier} is a {type(node).__name__}: "
             f"the answer must be {kind.expects}."

@@ -14,11 +14,11 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.conftest import REPOSITORY, wait_until
 
-#: Screenshots, for people to look at; git ignores them.
+#: Screenshots; git ignores them.
 PICTURES = REPOSITORY / "test-output" / "browser"
 TOKEN = "t" * 16
 # Without these, Debian's Chromium asks Google for news of itself at each start.
@@ -70,8 +70,7 @@ def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     opened.on("request", lambda what: asked.append(what.url))
     opened.on("websocket", lambda what: asked.append(what.url))
     yield opened
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    opened.screenshot(path=PICTURES / f"{request.node.name}.png")
+    keep(opened, request.node.name)
     context.close()
     assert [url for url in asked if not url.startswith(_LOCAL)] == []
 
@@ -136,6 +135,12 @@ class Lab:
         """End it, and its kernels."""
         self._process.terminate()
         self._process.wait()
+
+
+def keep(what: Page | Locator, name: str) -> None:
+    """Keep a picture of what is to be seen now, for people to look at."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    what.screenshot(path=PICTURES / f"{name}.png")
 
 
 def click_menu(page: Page, menu: str, entry: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
+from aiida.engine import submit
+from aiida.engine.processes.control import kill_processes
 from aiida.orm import ArrayData, Dict, Int, SinglefileData, WorkChainNode, XyData
 from playwright.sync_api import Locator, Page, expect
 from pydantic import BaseModel
@@ -27,10 +31,12 @@ from aiida_humanintheloop import (
 from aiida_humanintheloop.inbox import answer, history
 from aiida_humanintheloop.workflows.lattice_energy import argon
 from tests.asking import AskAgain, AskOne, AskTwo
-from tests.browser.conftest import Lab, click_menu, wait_for_kernel
+from tests.browser.conftest import Lab, click_menu, keep, seconds_since, wait_for_kernel
 from tests.conftest import ended, hitl, refresh, wait_until
 
 Ask = Callable[..., WorkChainNode]
+# WAITING_GAMES=500 is what people may have; it takes minutes until so many have asked.
+MANY = int(os.environ.get("WAITING_GAMES", "60"))
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> & [red]<script>"
 
 
@@ -71,6 +77,20 @@ def said(node: WorkChainNode) -> Any:
     return ended(node).outputs.answer["value"]
 
 
+class Point(BaseModel):
+    """A part that comes twice."""
+
+    x: int
+    y: int | None
+
+
+class Path(BaseModel):
+    """A form in a form, and one that may be left."""
+
+    start: Point
+    turn: Point | None = None
+
+
 class Settings(BaseModel):
     """What a form is made for."""
 
@@ -100,6 +120,11 @@ def test_each_kind_has_its_form(page: Page, lab: Lab, ask: Ask) -> None:
     def choose(form: Locator) -> None:
         form.locator("label", has_text=f"<{second.pk}>").click()
 
+    def path(form: Locator) -> None:
+        start = form.get_by_role("group", name="start")
+        start.get_by_label("X", exact=True).fill("3")
+        expect(form.get_by_role("group", name="turn")).to_be_visible()
+
     many = [f"method {number}" for number in range(20)]
     cases: list[tuple[Any, Callable[[Locator], None], Any]] = [
         (Text(), fill("two words"), "two words"),
@@ -118,13 +143,18 @@ def test_each_kind_has_its_form(page: Page, lab: Lab, ask: Ask) -> None:
         (Node(of=Int), fill(str(first.pk)), first.uuid),
         (Json(Settings), settings, {"cutoff": 60, "smearing": "cold", "spin": True}),
         (Json({"type": "array"}), fill("[1, 2]"), [1, 2]),
+        (Json(Path), path, {"start": {"x": 3, "y": None}, "turn": None}),
+        (Json({"type": "string"}), fill("123"), "123"),
+        (Json({"type": "array"}), fill("[9007199254740993]"), [2**53 + 1]),
+        (Choice([0.5, 1.0]), check("1.0"), 1.0),
     ]
     inbox = show(page, lab, of())
-    for kind, does, expected in cases:
+    for number, (kind, does, expected) in enumerate(cases):
         node = ask(AskOne, question=Question("What now?", kind))
         item = inbox.locator(f'li[data-key="{node.uuid}.1"]')
         unfold(item)
         does(item.locator("form"))
+        keep(item, f"form-{number:02}-{type(kind).__name__}")
         item.get_by_role("button", name="Answer", exact=True).click()
         assert said(node) == expected
         item.wait_for(state="detached")
@@ -150,6 +180,7 @@ def test_evidence_is_shown_in_place(page: Page, lab: Lab, ask: Ask) -> None:
     for node in nodes:
         node.store()
     node = ask(AskOne, question=Question("Good?", Boolean(), evidence=nodes))
+    page.set_viewport_size({"width": 1280, "height": 2400})
     inbox = show(page, lab, of(node))
     shown = inbox.locator(".hitl-evidence")
     expect(shown).to_have_count(len(nodes))
@@ -165,6 +196,7 @@ def test_evidence_is_shown_in_place(page: Page, lab: Lab, ask: Ask) -> None:
     expect(shown.nth(4).locator("tbody td")).to_have_text(["a", "1"])
     expect(shown.nth(5).locator("pre")).to_have_text(HOSTILE)
     expect(shown.nth(5)).to_contain_text(f"SinglefileData <{nodes[5].pk}>")
+    keep(page, "evidence")
 
 
 def test_hostile_text_stays_text(page: Page, lab: Lab, ask: Ask) -> None:
@@ -178,6 +210,7 @@ def test_hostile_text_stays_text(page: Page, lab: Lab, ask: Ask) -> None:
     expect(inbox.locator(".hitl-in-full").last).to_have_text(HOSTILE)
     form.get_by_role("radio", name=HOSTILE).check()
     form.get_by_label("Comment", exact=True).fill(HOSTILE)
+    keep(page, "hostile")
     form.get_by_role("button", name="Answer", exact=True).click()
     expect(inbox.locator("tbody td", has_text="onerror").first).to_be_visible()
     assert page.title() != "owned"
@@ -227,6 +260,28 @@ def test_the_keyboard_is_enough(page: Page, lab: Lab, ask: Ask) -> None:
     page.keyboard.press("Control+Enter")
     assert said(node) == "b"
     assert page.locator(".jp-Cell").count() == cells
+    # Who has answered one is at the next.
+    expect(inbox.locator("li.hitl-item")).to_have_count(1)
+    expect(inbox.locator("li.hitl-item .hitl-head")).to_be_focused()
+
+
+def test_a_key_held_down_answers_one_question(page: Page, lab: Lab, ask: Ask) -> None:
+    """And the button keeps the focus, where an answer is refused."""
+    node = ask(AskAgain, question=Question("Again?", Integer(), default=7))
+    inbox = show(page, lab, of(node))
+    line = inbox.locator("form .hitl-input").first
+    line.fill("x")
+    inbox.get_by_role("button", name="Answer", exact=True).click()
+    expect(inbox.locator(".hitl-verdict")).to_contain_text("'x' was not taken")
+    expect(line).to_be_focused()
+    line.fill("7")
+    page.keyboard.down("Enter")
+    inbox.locator(f'li[data-key="{node.uuid}.2"] form').wait_for()
+    expect(inbox.locator("form .hitl-input").first).to_be_focused()
+    page.keyboard.down("Enter")  # as the browser repeats it
+    page.keyboard.up("Enter")
+    page.wait_for_timeout(500)
+    assert len(history(node)) == 2
 
 
 def test_an_open_form_sees_what_others_answer(page: Page, lab: Lab, ask: Ask) -> None:
@@ -294,8 +349,11 @@ def test_deadline_people_and_names_are_said(page: Page, lab: Lab, ask: Ask) -> N
     )
     inbox = show(page, lab, of(node))
     expect(inbox.locator(".hitl-head")).to_contain_text("for ada@example.org")
-    expect(inbox.locator(".hitl-panel")).to_contain_text("then the default is taken")
+    expect(inbox.locator(".hitl-panel")).to_contain_text(
+        "(in 2 h), then the default is taken"
+    )
     expect(inbox.get_by_label("Yes")).to_be_checked()
+    keep(page, "deadline")
     inbox.get_by_role("button", name="Answer", exact=True).click()
     expect(inbox.locator(".hitl-verdict")).to_contain_text("only ada@example.org may")
 
@@ -323,26 +381,31 @@ def test_several_questions_of_one_workflow(page: Page, lab: Lab, ask: Ask) -> No
 @pytest.mark.timeout(900)
 def test_many_questions_stay_usable(page: Page, lab: Lab, ask: Ask) -> None:
     """Of hundreds, one is found by words, answered and gone in seconds."""
-    from aiida.engine import submit
-
     record = Dict(Question("One of many?", Integer()).to_record()).store()
-    nodes = [submit(AskAgain, question=record) for _ in range(60)]
+    nodes = [submit(AskAgain, question=record) for _ in range(MANY)]
     special = ask(AskOne, question=Question("The needle?", Integer()))
     wait_until(lambda: refresh() or all(each.paused for each in nodes), "all ask", 300)
+    begin = time.monotonic()
     inbox = show(page, lab, of())
-    expect(inbox.locator("li.hitl-item")).to_have_count(61)
+    expect(inbox.locator("li.hitl-item")).to_have_count(MANY + 1)
+    print(f"{MANY} questions are on the page after {seconds_since(begin):.1f} s")
+    keep(page, "many")
+    begin = time.monotonic()
     inbox.get_by_role("searchbox").fill("needle")
     visible = inbox.locator("li.hitl-item:visible")
     expect(visible).to_have_count(1)
+    print(f"one of them is found after {seconds_since(begin):.2f} s")
     visible.locator(".hitl-head").click()
     visible.locator(".hitl-input").first.fill("7")
+    begin = time.monotonic()
     visible.locator(".hitl-input").first.press("Enter")
-    assert said(special) == 7
+    expect(inbox.locator(".hitl-count")).to_contain_text("Accepted: 7.")
+    print(f"its verdict is there after {seconds_since(begin):.2f} s")
     expect(visible).to_have_count(0)
+    print(f"and it is gone after {seconds_since(begin):.2f} s")
+    assert said(special) == 7
     for each in nodes[:5]:
         assert answer(each, 1).accepted
-    from aiida.engine.processes.control import kill_processes
-
     kill_processes(nodes)
     expect(inbox.locator("li.hitl-item")).to_have_count(0)
     expect(inbox.locator(".hitl-count")).to_have_text("Accepted: 7. No questions wait.")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PICTURES, wait_for_kernel
+from tests.browser.conftest import keep, wait_for_kernel
 from tests.container import conftest as container
 from tests.scripts.seat import Seat as EmbeddedSeat
 
@@ -101,7 +101,7 @@ def test_a_reader_wins_in_the_inbox(page: Page, tutorial: Started) -> None:
     expect(inbox.locator(".hitl-verdict")).to_have_text(
         "'101' was not taken: the answer must be an integer between 1 and 100."
     )
-    page.screenshot(path=PICTURES / f"refused-{tutorial.engine}.png")
+    keep(page, f"refused-{tutorial.engine}")
 
     # Somebody else answers in a terminal, and the form changes by itself.
     target = int(tutorial.shell("verdi", "run", *program(tutorial, HIDDEN), pk))

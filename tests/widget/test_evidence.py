@@ -32,6 +32,7 @@ def test_numbers_and_words_are_shown_as_they_are() -> None:
     assert view_of(Float(0.25)).text == "0.25"
     assert view_of(Str("<b>")).text == "<b>"
     assert view_of(Dict({"a": 1})).rows == [["a", "1"]]
+    assert view_of(Dict({"a": "b" * 600})).rows == [["a", "b" * 500 + "…"]]
     assert view_of(List([[1, 2], [3]])).text == "[\n  [ 1, 2 ],\n  [ 3 ]\n]"
     assert '"a": 1' in view_of(Dict({"b": {"a": 1}})).text
     assert view_of(Data()).text
@@ -49,6 +50,10 @@ def test_curves_are_drawn() -> None:
     drawn = view_of(points)
     assert drawn.image[:4] == PNG
     assert drawn.note == "The first 50 of 60 curves."
+    priced = XyData()
+    priced.set_x(np.arange(3.0), "a $", "$\\no")
+    priced.set_y([np.arange(3.0)] * 2, ["$\\foo$", "_b"], ["$", ""])
+    assert view_of(priced).image[:4] == PNG
 
 
 def test_curves_are_numbers_where_nothing_draws(
@@ -93,6 +98,12 @@ def test_files_are_shown_by_what_is_in_them() -> None:
     assert view("a.log", b"x" * 30_000).note == "The first 20,000 of 30,000 characters."
     for content in (b"\xff\xfe", b"a\0b"):
         assert view("a.bin", content).note.endswith("bytes that are no text.")
+    size = 10_000_001
+    noted = view("a.cube", "ä".encode() * (size // 2 + 1)).note
+    assert noted == "The first 20,000 characters of more than 10,000,000 bytes."
+    for name in ("a.bin", "a.png"):
+        noted = view(name, b"\0" * size).note
+        assert noted == f"{name}: more than 10,000,000 bytes that are no text."
     folder = FolderData()
     folder.base.repository.put_object_from_bytes(b"", "below/a.txt")
     assert view_of(folder.store()).rows == [["below/a.txt"]]

@@ -6,15 +6,16 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
-from aiida.orm import WorkChainNode
+from aiida.orm import ArrayData, BandsData, Data, Int, WorkChainNode
 
-from aiida_humanintheloop import NoSuchWorkflow, Question
+from aiida_humanintheloop import Choice, Node, NoSuchWorkflow, Question
 from aiida_humanintheloop.inbox import answer
 from aiida_humanintheloop.widget import Inbox
 from aiida_humanintheloop.widget import ask as ask_here
 from tests.asking import AskOne, AskTwo
-from tests.conftest import have_daemon, run_async, verdi, wait_until
+from tests.conftest import ended, have_daemon, run_async, verdi, wait_until
 
 Ask = Callable[..., WorkChainNode]
 SHOWN = {"type": "shown", "page": "a"}
@@ -124,3 +125,85 @@ def test_without_a_daemon_the_page_says_so(daemon: None, ask: Ask) -> None:
     assert inbox.questions
     have_daemon()
     assert Inbox().trouble == ""
+
+
+@pytest.mark.restarts_daemon
+def test_without_a_daemon_the_past_is_shown(daemon: None, ask: Ask) -> None:
+    """The record needs nobody who runs."""
+    node = ask(AskOne, question=Question("What was it?"))
+    answer(node, "this")
+    ended(node)
+    verdi("daemon", "stop")
+    inbox = Inbox(node)
+    have_daemon()
+    assert "The daemon is not running" in inbox.trouble
+    assert [row[2] for row in inbox.history] == ["this"]
+    assert inbox.ended == "The workflow has finished."
+
+
+def sent_of(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return where what the inbox sends to its page will be."""
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(inbox, "send", lambda reply, buffers=(): sent.append(reply))
+    return sent
+
+
+def offered(
+    node: WorkChainNode, monkeypatch: pytest.MonkeyPatch, identifier: str = "1"
+) -> dict[str, Any]:
+    """Return among what the form of a question lets people choose."""
+    inbox = Inbox(node)
+    sent = sent_of(inbox, monkeypatch)
+    hears(inbox, {"type": "open", "key": "k", "pk": node.pk, "id": identifier})
+    wait_until(lambda: bool(sent), "the page is answered")
+    found: dict[str, Any] = sent[0]["offered"]
+    return found
+
+
+def test_nodes_of_a_class_are_offered_with_those_of_its_subclasses(
+    daemon: None, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no others, newest first."""
+    bands, other = BandsData(), Int(1).store()
+    bands.set_kpoints(np.zeros((1, 3)))
+    bands.set_bands(np.zeros((1, 1)))
+    bands.store()
+    any_data = ask(AskOne, question=Question("Which?", Node(of=Data)))
+    arrays = ask(AskOne, question=Question("Which?", Node(of=ArrayData)))
+    uuids = [each["uuid"] for each in offered(arrays, monkeypatch)["nodes"]]
+    assert uuids[0] == bands.uuid
+    assert other.uuid not in uuids
+    of_any = [each["uuid"] for each in offered(any_data, monkeypatch)["nodes"]]
+    assert {bands.uuid, other.uuid} <= set(of_any)
+
+
+def test_options_are_offered_as_text_and_told_by_their_position(
+    daemon: None, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page would take 1.0 for 1, and round what is long."""
+    long = 2**53 + 1
+    kind = Choice([0.5, 1.0, long])
+    node = ask(AskOne, question=Question("Which?", kind, default=1.0))
+    assert offered(node, monkeypatch) == {
+        "options": ["0.5", "1.0", str(long)],
+        "chosen": [1],
+        "nodes": [],
+    }
+    inbox = Inbox(node)
+    sent_of(inbox, monkeypatch)
+    hears(inbox, {"type": "answer", "key": "k", "pk": node.pk, "id": "1", "value": 2})
+    assert ended(node).outputs.answer["value"] == long
+
+
+def test_a_page_that_falls_silent_is_not_looked_for(
+    daemon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload says no word; one that comes back is told again."""
+    monkeypatch.setattr("aiida_humanintheloop.widget.notebook._SILENCE_SECONDS", 0.5)
+    inbox = Inbox()
+    hears(inbox, SHOWN)
+    wait_until(lambda: not lookouts(), "nobody looks")
+    hears(inbox, SHOWN)
+    assert len(lookouts()) == 1
+    hears(inbox, HIDDEN)
+    wait_until(lambda: not lookouts(), "nobody looks")

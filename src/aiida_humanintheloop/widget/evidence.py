@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import mimetypes
@@ -32,8 +33,8 @@ from ..failure import last_lines
 
 __all__ = ["View", "title_of", "view_of"]
 
-_MOST_CHARACTERS = 20_000
-_MOST_IMAGE_BYTES = 10_000_000
+_MOST_CHARACTERS, _MOST_IN_A_CELL = 20_000, 500
+_MOST_FILE_BYTES = 10_000_000
 _MOST_ROWS, _MOST_LINES, _MOST_NAMED = 100, 50, 10
 _PLAIN_LIST = re.compile(r"\[\n[^][{}]*\n *\]")
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
@@ -75,7 +76,9 @@ def view_of(node: Node) -> View:
 
 @view_of.register
 def _(node: SinglefileData) -> View:
-    return _of_file(node.filename, node.get_content(mode="rb"))
+    with node.open(mode="rb") as file:
+        # It may be larger than the memory of this machine.
+        return _of_file(node.filename, file.read(_MOST_FILE_BYTES + 1))
 
 
 @view_of.register
@@ -105,7 +108,8 @@ def _(node: Dict) -> View:
     content = node.get_dict()
     if any(isinstance(value, (dict, list)) for value in content.values()):
         return _of_json(content)
-    return _of_rows(["Name", "Value"], [[k, str(v)] for k, v in content.items()])
+    rows = [[_cut(str(name)), _cut(str(value))] for name, value in content.items()]
+    return _of_rows(["Name", "Value"], rows)
 
 
 @view_of.register
@@ -173,15 +177,24 @@ def _range_of(array: Any) -> tuple[str, str]:
 
 
 def _of_file(name: str, content: bytes) -> View:
+    """Show a file, of which one byte more is there than is shown of a large one."""
+    is_whole = len(content) <= _MOST_FILE_BYTES
+    size = f"{len(content):,} bytes"
+    if not is_whole:
+        size = f"more than {_MOST_FILE_BYTES:,} bytes"
     mime = mimetypes.guess_type(name)[0] or ""
-    if mime in _IMAGES and len(content) <= _MOST_IMAGE_BYTES:
+    if mime in _IMAGES and is_whole:
         return View(image=content, mime=mime, says=name)
     try:
-        text = content.decode()
+        # The end may be in the middle of a character.
+        text = codecs.getincrementaldecoder("utf-8")().decode(content, is_whole)
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        return View(note=f"{name}: {len(content):,} bytes that are no text.")
+        return View(note=f"{name}: {size} that are no text.")
+    if not is_whole:
+        note = f"The first {_MOST_CHARACTERS:,} characters of {size}."
+        return View(text=text[:_MOST_CHARACTERS], note=note)
     return _of_text(text)
 
 
@@ -194,15 +207,26 @@ def _of_text(text: str) -> View:
     )
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_IN_A_CELL else f"{text[:_MOST_IN_A_CELL]}…"
+
+
 def _of_json(value: Any) -> View:
     """Show it indented, but what is in a list of numbers or words on one line."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     return _of_text(_PLAIN_LIST.sub(lambda found: " ".join(found[0].split()), text))
 
 
-def _of_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> View:
-    more = len(rows) > _MOST_ROWS
-    note = f"The first {_MOST_ROWS} of {len(rows):,} rows." if more else ""
+def _of_rows(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], of: int | None = None
+) -> View:
+    """Show a table, or its beginning.
+
+    :param of: how many rows there are, if not all were made.
+    """
+    count = len(rows) if of is None else of
+    more = count > _MOST_ROWS
+    note = f"The first {_MOST_ROWS} of {count:,} rows." if more else ""
     return View(columns=columns, rows=rows[:_MOST_ROWS], note=note)
 
 
@@ -216,19 +240,20 @@ def _of_curves(label: str, x: Any, curves: Sequence[tuple[str, Any]]) -> View:
         arrays = [x, *(y for _, y in curves)]
         rows = [
             [f"{array[i]:.6g}" if i < len(array) else "" for array in arrays]
-            for i in range(len(x))
+            for i in range(min(len(x), _MOST_ROWS))
         ]
-        return _of_rows(columns, rows)
+        return _of_rows(columns, rows, of=len(x))
     figure = Figure(figsize=(5, 3.2), layout="constrained")
     axes = figure.subplots()
-    axes.set_xlabel(label)
+    axes.set_xlabel(label, parse_math=False)  # a lone $ would be a mistake in TeX
     drawn = curves[:_MOST_LINES]
     for name, y in drawn:
         axes.plot(x[: len(y)], y, ".-" if len(y) <= _MOST_ROWS else "-", label=name)
     if len(drawn) == 1:
-        axes.set_ylabel(columns[1])
+        axes.set_ylabel(columns[1], parse_math=False)
     elif len(drawn) <= _MOST_NAMED:
-        axes.legend()
+        for text in axes.legend().get_texts():
+            text.set_parse_math(False)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=160)
     return View(

@@ -24,20 +24,23 @@ _NO_DAEMON = (
     "The daemon is not running: an answer is kept, and taken when the daemon is "
     "started (verdi daemon start)."
 )
-# A burst of questions is one look, and a look never takes more of a core than this.
+# A burst of questions is one look, and a look takes no more of a core than this, but
+# one that waited for the database does not keep the next from seeing that it is back.
 _PAUSE_SECONDS = 0.2
 _PAUSE_PER_LOOK = 4
+_LONGEST_PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Sight:
     """What was seen at one look.
 
-    :param waiting: whatever waits for a person, newest last.
+    :param waiting: whatever waits for a person, newest last; None if that could not
+        be seen.
     :param trouble: what is in the way of an answer, in one line; empty if nothing is.
     """
 
-    waiting: Sequence[Waiting] = ()
+    waiting: Sequence[Waiting] | None
     trouble: str = ""
 
 
@@ -58,7 +61,7 @@ class Lookout:
         try:
             found = waiting()
         except (HumanInTheLoopError, DatabaseLost) as error:
-            return Sight(trouble=str(error) or "The database of the profile is away.")
+            return Sight(None, str(error) or "The database of the profile is away.")
         return Sight(found, "" if daemon_runs() else _NO_DAEMON)
 
     def tell(self, who: object, how: Callable[[Sight], None]) -> None:
@@ -98,8 +101,8 @@ class Lookout:
             for how in told:
                 _tell_whatever_happens(how, sight)
             end_transaction()
-            took = time.monotonic() - begin
-            time.sleep(max(_PAUSE_SECONDS, _PAUSE_PER_LOOK * took))
+            pause = _PAUSE_PER_LOOK * (time.monotonic() - begin)
+            time.sleep(min(max(_PAUSE_SECONDS, pause), _LONGEST_PAUSE_SECONDS))
             connection.wait()
         connection.close()
 
@@ -116,7 +119,7 @@ class Lookout:
         try:
             return self.look()
         except Exception as error:
-            return Sight(trouble=f"Could not look what waits: {error}")
+            return Sight(None, f"Could not look what waits: {error}")
 
 
 def _tell_whatever_happens(how: Callable[[Sight], None], sight: Sight) -> None:

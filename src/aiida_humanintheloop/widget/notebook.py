@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import anywidget
 import traitlets
 from aiida.common.links import LinkType
 from aiida.orm import Node, ProcessNode, QueryBuilder, WorkChainNode
+from aiida.orm.utils.node import get_query_type_from_type_string
 
 from .. import inbox, kinds
 from ..database import DatabaseLost
@@ -21,6 +24,7 @@ from ..decision import decisions
 from ..exceptions import HumanInTheLoopError, NoQuestion, NoSuchWorkflow
 from ..inbox import Waiting
 from ..mailbox import Letter
+from ..question import Question
 from ..records import decision_rows, history_rows, letter_record
 from .evidence import View, title_of, view_of
 from .lookout import LOOKOUT, Sight, end_transaction
@@ -32,8 +36,10 @@ _LOGGER = logging.getLogger(__name__)
 _THREADS = ThreadPoolExecutor(4, thread_name_prefix="aiida-hitl-inbox")
 _TEXT_CHARACTERS = 300
 _MOST_CLOSED = 5
-_MOST_OFFERED = 50
+_MOST_OFFERED, _MOST_LOOKED_AT = 50, 500
 _VIA = "notebook"
+# A page says each minute that it is there, one in the background sometimes later.
+_SILENCE_SECONDS = 300.0
 
 
 class Inbox(anywidget.AnyWidget):
@@ -70,7 +76,8 @@ class Inbox(anywidget.AnyWidget):
         # Not the node, which belongs to the thread that has loaded it.
         pk = None if workflow is None else inbox.load_workflow(workflow).pk
         self._everything = everything
-        self._pages: set[str] = set()
+        # When each page last said that it shows this.
+        self._pages: dict[str, float] = {}
         # By key, what was open at the last look.
         self._open: dict[str, tuple[Waiting, Letter]] = {}
         self._past: tuple[Any, bool] | None = None
@@ -98,18 +105,17 @@ class Inbox(anywidget.AnyWidget):
 
     def _show(self, sight: Sight) -> None:
         """Have the page show it; called from the lookout's thread."""
-        wanted = [each for each in sight.waiting if self._is_wanted(each)]
-        was_open, self._open = (
-            self._open,
-            {_key(x, letter): (x, letter) for x in wanted for letter in x.letters},
-        )
+        self._forget_silent_pages()
         with self.hold_sync():
             self.trouble = sight.trouble
-            if sight.trouble and not sight.waiting:
-                self._open = was_open  # nothing could be seen
+            if sight.waiting is None:
                 return
-            gone = [asked for key, asked in was_open.items() if key not in self._open]
+            wanted = [each for each in sight.waiting if self._is_wanted(each)]
+            now = {_key(x, letter): (x, letter) for x in wanted for letter in x.letters}
+            gone = [asked for key, asked in self._open.items() if key not in now]
+            self._open = now
             if gone:
+                self._past = None  # of what the workflow called, it does not see it
                 self.closed = [*self.closed, *_closed(gone)][-_MOST_CLOSED:]
             self.questions = [row for each in wanted for row in _rows(each)]
             self._show_past()
@@ -143,24 +149,31 @@ class Inbox(anywidget.AnyWidget):
     # region what the page says
 
     def _hear(self, _: Any, content: Any, _buffers: Any) -> None:
-        """Do what the page asks for, in another thread."""
-        does: dict[str, Callable[[Mapping[str, Any]], None]] = {
-            "shown": self._is_shown,
-            "hidden": self._is_hidden,
-            "open": self._send_question,
-            "answer": self._answer,
-        }
-        if isinstance(content, dict) and content.get("type") in does:
-            _THREADS.submit(does[content["type"]], content)
+        """Do what the page asks for; in another thread where that takes a while."""
+        said = content if isinstance(content, dict) else {}
+        match said.get("type"):
+            case "shown":
+                self._is_shown(said)
+            case "hidden":
+                self._is_hidden(said)
+            case "open":
+                _THREADS.submit(self._send_question, said)
+            case "answer":
+                _THREADS.submit(self._answer, said)
 
     def _is_shown(self, content: Mapping[str, Any]) -> None:
-        self._pages.add(content["page"])
+        self._pages[str(content.get("page"))] = time.monotonic()
         LOOKOUT.tell(self, self._show)
 
     def _is_hidden(self, content: Mapping[str, Any]) -> None:
-        self._pages.discard(content["page"])
-        if not self._pages:
+        if self._pages.pop(str(content.get("page")), None) and not self._pages:
             LOOKOUT.forget(self)
+
+    def _forget_silent_pages(self) -> None:
+        """Look no more for pages that were closed, or reloaded, without a word."""
+        for page, said_at in list(self._pages.items()):
+            if time.monotonic() > said_at + _SILENCE_SECONDS:
+                self._is_hidden({"page": page})
 
     def _send_question(self, content: Mapping[str, Any]) -> None:
         """Send what a form needs: the question in full, what to look at."""
@@ -169,7 +182,7 @@ class Inbox(anywidget.AnyWidget):
         try:
             letter = _letter(content["pk"], content["id"])
             reply["question"] = letter_record(letter)
-            reply["nodes"] = _offered(letter)
+            reply["offered"] = _offered(letter.question)
             reply["evidence"] = _evidence(letter, images)
         except (Exception, DatabaseLost) as error:
             reply["error"] = _in_a_line(error)
@@ -182,7 +195,7 @@ class Inbox(anywidget.AnyWidget):
         try:
             verdict = inbox.answer(
                 content["pk"],
-                content["value"],
+                _meant(content),
                 question=content["id"],
                 comment=content.get("comment") or None,
                 via=_VIA,
@@ -271,7 +284,7 @@ def _rows(each: Waiting) -> list[dict[str, Any]]:
     ]
 
 
-def _closed(gone: list[tuple[Waiting, Letter]]) -> list[dict[str, str]]:
+def _closed(gone: list[tuple[Waiting, Letter]]) -> list[dict[str, Any]]:
     """Return what became of questions that are no longer open, newest last."""
     records = []
     for each, asked in gone[-_MOST_CLOSED:]:
@@ -284,6 +297,7 @@ def _closed(gone: list[tuple[Waiting, Letter]]) -> list[dict[str, str]]:
             records.append(
                 {
                     "key": _key(each, asked),
+                    "pk": each.pk,
                     "workflow": f"{each.workflow} <{each.pk}>",
                     "question": question[:_TEXT_CHARACTERS],
                     "value": value,
@@ -333,21 +347,45 @@ def _view(node: Node) -> View:
         return View(note=f"It cannot be shown: {_in_a_line(error)}")
 
 
-def _offered(letter: Letter) -> list[dict[str, str]]:
+def _offered(question: Question) -> dict[str, Any]:
+    """Return among what to choose: options as text, which of them by default, nodes."""
+    options: list[str] = []
+    chosen: list[int] = []
+    kind = question.kind
+    if isinstance(kind, (kinds.Choice, kinds.Choices)):
+        options = [kinds.option_text(each) for each in kind.options]
+        several = isinstance(kind, kinds.Choices)
+        default: Any = question.default if several else [question.default]
+        taken = [kinds.option_text(each) for each in default or []]
+        chosen = [number for number, text in enumerate(options) if text in taken]
+    nodes = _nodes(kind) if isinstance(kind, kinds.Node) else []
+    return {"options": options, "chosen": chosen, "nodes": nodes}
+
+
+def _meant(content: Mapping[str, Any]) -> Any:
+    """Return what was answered, where the page tells it by its position."""
+    value, kind = content["value"], _letter(content["pk"], content["id"]).question.kind
+    if isinstance(kind, kinds.Choice):
+        return None if value is None else kind.options[value]
+    if isinstance(kind, kinds.Choices):
+        return [kind.options[position] for position in value]
+    return value
+
+
+def _nodes(kind: kinds.Node) -> list[dict[str, str]]:
     """Return the nodes among which to choose: those offered, or the newest that fit."""
-    kind = letter.question.kind
-    if not isinstance(kind, kinds.Node):
-        return []
     query = QueryBuilder()
     if kind.among:
         query.append(Node, filters={"uuid": {"in": list(kind.among)}})
         found = {node.uuid: node for node in query.all(flat=True)}
         nodes = [found[uuid] for uuid in kind.among if uuid in found]
     else:
-        types = [{"like": f"{name.removesuffix('.')}%"} for name in kind.of]
+        names = map(get_query_type_from_type_string, kind.of)
+        types = [{"like": f"{name}%"} for name in names]
         query.append(Node, filters={"node_type": {"or": types}} if types else {})
-        query.order_by({Node: {"id": "desc"}}).limit(_MOST_OFFERED)
-        nodes = query.all(flat=True)
+        query.order_by({Node: {"id": "desc"}}).limit(_MOST_LOOKED_AT)
+        fitting = (node for node in query.iterall() if kind.has_type_of(node[0]))
+        nodes = [node for (node,) in islice(fitting, _MOST_OFFERED)]
     return [
         {
             "uuid": node.uuid,

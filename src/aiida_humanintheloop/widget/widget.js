@@ -6,6 +6,10 @@ const TICK_MS = 1000;
 const FILTER_FROM = 11;
 const RADIOS_UP_TO = 8;
 const FOCUS_WAITS_MS = 5000;
+const SAY_AGAIN_MS = 60_000; // that it is shown: a page that was closed says nothing
+const NO_REPLY_MS = 40_000; // the kernel itself gives up before
+const NO_REPLY = "No reply: if the kernel was restarted, run the cell again.";
+const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?$/i;
 const FOCUSABLE = new Set(["button", "input", "select", "summary", "textarea"]);
 let made = 0;
 
@@ -56,7 +60,10 @@ function table(columns, rows, caption) {
 }
 
 function age(since) {
-  const seconds = Math.max(0, (Date.now() - Date.parse(since)) / 1000);
+  return duration(Math.max(0, (Date.now() - Date.parse(since)) / 1000));
+}
+
+function duration(seconds) {
   for (const [unit, length] of [["d", 86400], ["h", 3600], ["min", 60]]) {
     if (seconds >= length) return `${Math.floor(seconds / length)} ${unit}`;
   }
@@ -197,13 +204,14 @@ function nodeField(said, kind, nodes) {
 function resolved(schema, root) {
   let found = schema;
   for (let depth = 0; found?.$ref?.startsWith("#/") && depth < 20; depth += 1) {
-    const path = found.$ref.slice(2).split("/");
-    found = path.reduce((at, name) => at?.[name], root);
+    const { $ref, ...beside } = found;
+    const path = $ref.slice(2).split("/");
+    found = { ...path.reduce((at, name) => at?.[name], root), ...beside };
   }
   const real = found?.anyOf?.filter((each) => each.type !== "null");
   if (real?.length === 1) {
     const { anyOf, ...rest } = found;
-    return { ...rest, ...resolved(real[0], root), optional: true };
+    return { ...resolved(real[0], root), ...rest, nullable: real.length < anyOf.length };
   }
   return found ?? {};
 }
@@ -219,7 +227,8 @@ function hasForm(schema, root, depth = 0) {
   return ["string", "integer", "number", "boolean"].includes(type);
 }
 
-function schemaField(given, root, value, label, depth = 0) {
+// `read` returns a value as JSON has them, null where nothing was said.
+function schemaField(given, root, value, label, depth = 0, needed = true) {
   const schema = resolved(given, root);
   const start = value ?? schema.default;
   if (schema.enum) {
@@ -227,24 +236,34 @@ function schemaField(given, root, value, label, depth = 0) {
     return optionsField({ options, chosen: [start], label });
   }
   if (!hasForm(schema, root, depth)) return jsonField(start, label);
-  if (schema.type === "object") return objectField(schema, root, start, label, depth);
+  if (schema.type === "object") {
+    return objectField(schema, root, start, label, depth, needed);
+  }
   if (schema.type === "boolean") return booleanField({ chosen: [start], label });
   const field = lineField({ value: start, numeric: schema.type !== "string", label });
-  if (schema.type === "string") return field;
-  const number = () => {
-    const typed = field.read().trim();
-    return typed !== "" && Number.isFinite(Number(typed)) ? Number(typed) : typed;
+  const read = () => {
+    const typed = field.read();
+    if (typed.trim() === "") return null;
+    return schema.type === "string" ? typed : numberIn(typed.trim());
   };
-  return { ...field, read: () => (field.read().trim() === "" ? null : number()) };
+  return { ...field, read };
 }
 
-function objectField(schema, root, value, label, depth) {
+// The number that was typed; the text where there is none, or JavaScript would round it.
+function numberIn(typed) {
+  const number = Number(typed);
+  const isKept = !Number.isInteger(number) || Number.isSafeInteger(number);
+  return JSON_NUMBER.test(typed) && Number.isFinite(number) && isKept ? number : typed;
+}
+
+function objectField(schema, root, value, label, depth, needed) {
   const required = new Set(schema.required ?? []);
   const fields = Object.entries(schema.properties).map(([name, part]) => {
     const about = resolved(part, root);
-    const title = about.title ?? name;
-    const field = schemaField(part, root, value?.[name], title, depth + 1);
-    const mark = required.has(name) ? "" : " (optional)";
+    const title = part.title ?? name; // not that of what a $ref leads to
+    const isNeeded = required.has(name);
+    const field = schemaField(part, root, value?.[name], title, depth + 1, isNeeded);
+    const mark = isNeeded ? "" : " (optional)";
     const line = h(
       "div",
       { className: "hitl-part" },
@@ -254,16 +273,21 @@ function objectField(schema, root, value, label, depth) {
         : null,
       field.element,
     );
-    return { name, line, field };
+    return { name, line, field, saysNull: isNeeded && about.nullable };
   });
-  const read = () => {
+  const filled = () => {
     const said = {};
-    for (const { name, field } of fields) {
+    for (const { name, field, saysNull } of fields) {
       const part = field.read();
-      const left = part === null || part === "" || part === undefined;
-      if (!left || required.has(name)) said[name] = part;
+      if (part !== null || saysNull) said[name] = part;
     }
-    return Object.keys(said).length === 0 && depth > 0 ? null : said;
+    return said;
+  };
+  const untouched = JSON.stringify(filled());
+  const read = () => {
+    const said = filled();
+    const isLeft = JSON.stringify(said) === untouched && !value;
+    return isLeft && !needed ? null : said;
   };
   const element = h(
     "div",
@@ -273,35 +297,45 @@ function objectField(schema, root, value, label, depth) {
   return { element, read, focus: () => fields[0].field.focus() };
 }
 
-// What is no JSON is sent as it is, and the judge says so.
-function jsonField(value, label) {
-  const text = value === undefined ? "" : JSON.stringify(value, null, 2);
-  const field = textField({ value: text, label, rows: 5, mono: true });
-  const read = () => {
-    const typed = field.read().trim();
-    try {
-      return typed === "" ? null : JSON.parse(typed);
-    } catch {
-      return typed;
-    }
-  };
-  return { ...field, read };
+function rawField(value, label) {
+  const isNothing = value === undefined || value === null;
+  const text = isNothing ? "" : JSON.stringify(value, null, 2);
+  return textField({ value: text, label, rows: 5, mono: true });
 }
 
-// The form, and beside it the same as JSON for whoever prefers to paste.
+// A part for which there is no form. What is no JSON is sent as it is, and refused.
+function jsonField(value, label) {
+  const field = rawField(value, label);
+  return { ...field, read: () => (field.read().trim() ? parsed(field.read()) : null) };
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+// The form, and beside it the same as JSON for whoever prefers to paste. What is read is
+// JSON text: Python keeps the long numbers in it, and a word that looks like a number.
 function jsonSchemaField(kind, value, label) {
   const schema = kind.described_by;
-  if (!hasForm(schema, schema)) return jsonField(value, label);
-  let field = schemaField(schema, schema, value, label);
+  const raw = (start) => rawField(start, label);
+  const form = (start) => {
+    const field = schemaField(schema, schema, start, label);
+    const read = () => (field.read() === null ? "" : JSON.stringify(field.read()));
+    return { ...field, read };
+  };
+  if (!hasForm(schema, schema)) return raw(value);
+  let field = form(value);
   const place = h("div", {}, field.element);
   let isRaw = false;
   const other = h("button", { type: "button", className: "hitl-link" }, "Edit as JSON");
   other.addEventListener("click", () => {
-    const said = field.read();
+    const said = field.read().trim();
     isRaw = !isRaw;
-    field = isRaw
-      ? jsonField(said, label)
-      : schemaField(schema, schema, said, label);
+    field = (isRaw ? raw : form)(said ? parsed(said) : undefined);
     place.replaceChildren(field.element);
     other.textContent = isRaw ? "Edit as a form" : "Edit as JSON";
     field.focus();
@@ -312,28 +346,27 @@ function jsonSchemaField(kind, value, label) {
 
 // endregion
 
-function fieldFor(question, nodes, described) {
+// offered: {options, chosen, nodes}; an option is read as its position, as JavaScript
+// does not tell 1.0 from 1.
+function fieldFor(question, offered, described) {
   const { kind } = question;
   const label = question.text;
   const value = question.default;
   const said = { value, described, label };
-  const chosen = value === undefined ? [] : [value];
-  const options = (kind.options ?? []).map((each) => ({
-    value: each,
-    text: asText(each),
-  }));
+  const options = offered.options.map((text, index) => ({ value: index, text }));
+  const { chosen } = offered;
   switch (kind.kind) {
     case "integer":
     case "float":
       return lineField({ ...said, numeric: true, unit: kind.unit });
     case "boolean":
-      return booleanField({ ...said, chosen });
+      return booleanField({ ...said, chosen: [value] });
     case "choice":
       return optionsField({ ...said, options, chosen });
     case "choices":
-      return optionsField({ ...said, options, chosen: value ?? [], several: true });
+      return optionsField({ ...said, options, chosen, several: true });
     case "node":
-      return nodeField({ ...said, chosen }, kind, nodes);
+      return nodeField({ ...said, chosen: [value] }, kind, offered.nodes);
     case "json":
       return jsonSchemaField(kind, value, label);
     default:
@@ -346,12 +379,21 @@ function fieldFor(question, nodes, described) {
 // endregion
 // region evidence
 
+// A drawing can have a program in it, which the address of a blob would let run as a
+// page of JupyterLab, once somebody opens the image in a tab of its own.
+function addressOf(buffer, mime, urls) {
+  if (mime === "image/svg+xml") {
+    return `data:${mime},${encodeURIComponent(new TextDecoder().decode(buffer))}`;
+  }
+  urls.push(URL.createObjectURL(new Blob([buffer], { type: mime })));
+  return urls.at(-1);
+}
+
 function evidenceView(record, buffers, urls) {
   const parts = [];
   if (record.buffer !== undefined) {
-    const blob = new Blob([buffers[record.buffer]], { type: record.mime });
-    urls.push(URL.createObjectURL(blob));
-    parts.push(h("img", { src: urls.at(-1), alt: record.says ?? record.title }));
+    const src = addressOf(buffers[record.buffer], record.mime, urls);
+    parts.push(h("img", { src, alt: record.says ?? record.title }));
   }
   if (record.text) parts.push(h("pre", { tabIndex: 0 }, record.text));
   if (record.rows) parts.push(table(record.columns, record.rows, record.title));
@@ -359,8 +401,12 @@ function evidenceView(record, buffers, urls) {
   const code = `load_node("${record.uuid}")`;
   const copy = h("button", { type: "button", className: "hitl-link" }, `Copy ${code}`);
   copy.addEventListener("click", async () => {
-    await navigator.clipboard?.writeText(code);
-    copy.textContent = "Copied";
+    try {
+      await navigator.clipboard.writeText(code);
+      copy.textContent = "Copied";
+    } catch {
+      copy.replaceWith(h("code", {}, code)); // where the page has no clipboard
+    }
   });
   return h(
     "details",
@@ -421,7 +467,7 @@ class Item {
     this.since.textContent = age(this.row.since);
     if (this.left) {
       const seconds = Math.round((Date.parse(this.row.deadline) - Date.now()) / 1000);
-      this.left.textContent = seconds > 0 ? ` (in ${age(Date.now() - seconds * 1000)})` : "";
+      this.left.textContent = seconds > 0 ? ` (in ${duration(seconds)})` : "";
     }
   }
 
@@ -451,19 +497,27 @@ class Item {
       this.panel.replaceChildren(h("p", { className: "hitl-dim" }, "Fetching it…"));
       const { key, pk, id } = this.row;
       this.inbox.model.send({ type: "open", key, pk, id });
+      this.expectReply((error) => this.fill({ error }));
     }
+  }
+
+  // A message to a kernel that has been restarted is lost without a word.
+  expectReply(otherwise) {
+    clearTimeout(this.patience);
+    this.patience = setTimeout(() => otherwise(NO_REPLY), NO_REPLY_MS);
   }
 
   // What was fetched: the question in full, with its evidence.
   fill(content, buffers) {
     if (this.field) return;
+    clearTimeout(this.patience);
     if (content.error) {
       this.panel.replaceChildren(h("p", { role: "alert" }, content.error));
       return;
     }
     const { question, expects, deadline } = content.question;
     const hint = newId();
-    this.field = fieldFor(question, content.nodes, hint);
+    this.field = fieldFor(question, content.offered, hint);
     this.comment = lineField({ label: "Comment" });
     this.send = h("button", { type: "submit", className: "hitl-send" }, "Answer");
     const form = h(
@@ -491,15 +545,16 @@ class Item {
       form,
     );
     this.tick();
-    if (this.focuses) this.field.focus();
+    if (this.focuses && this.inbox.mayFocus(this)) this.field.focus();
   }
 
   // JupyterLab keeps Enter from sending a form by itself.
   pressed(event) {
     const isLine = event.target.matches("input:not([type=checkbox])");
+    if (event.isComposing) return; // it ends a word of Chinese or Japanese
     if (event.key !== "Enter" || !(isLine || event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
-    this.answer();
+    if (!event.repeat) this.answer(); // held down, it would answer the next question
   }
 
   heading(question, deadline) {
@@ -518,23 +573,30 @@ class Item {
   }
 
   answer() {
-    if (this.send.disabled) return;
-    this.send.disabled = true;
+    if (this.isSending) return;
+    this.isBusy(true);
+    this.inbox.say("");
     this.say("Sending…", "");
     const { key, pk, id } = this.row;
     const [value, comment] = [this.field.read(), this.comment.read().trim()];
     this.inbox.model.send({ type: "answer", key, pk, id, value, comment });
+    this.expectReply((error) => this.hear({ error }));
+  }
+
+  // Not `disabled`, which would take the focus from the button.
+  isBusy(isSending) {
+    this.isSending = isSending;
+    this.send.setAttribute("aria-disabled", String(isSending));
   }
 
   hear({ verdict, error, said }) {
-    this.send.disabled = false;
-    if (error) {
-      this.say(error, "refused");
-    } else if (verdict.outcome === "accepted") {
-      this.send.disabled = true;
+    clearTimeout(this.patience);
+    const isAccepted = verdict?.outcome === "accepted";
+    this.isBusy(isAccepted);
+    if (isAccepted) {
       this.say(`Accepted: ${said}`, "accepted");
     } else {
-      this.say(verdict.reason, verdict.outcome);
+      this.say(error ?? verdict.reason, verdict?.outcome ?? "refused");
       if (this.element.contains(document.activeElement)) this.field.focus();
     }
   }
@@ -545,6 +607,7 @@ class Item {
   }
 
   close() {
+    clearTimeout(this.patience);
     this.urls.forEach((url) => URL.revokeObjectURL(url));
     this.element.remove();
   }
@@ -575,13 +638,17 @@ class InboxView {
     this.showClosed();
     this.showPast();
     this.showEnd();
-    this.clock = setInterval(() => this.tick(), TICK_MS);
-    model.send({ type: "shown", page: this.page });
+    const shown = () => model.send({ type: "shown", page: this.page });
+    this.timers = [
+      setInterval(() => this.tick(), TICK_MS),
+      setInterval(shown, SAY_AGAIN_MS),
+    ];
+    shown();
   }
 
   build(el) {
     const only = this.model.get("only");
-    this.count = h("p", { className: "hitl-count", role: "status" });
+    this.count = h("p", { className: "hitl-count", role: "status", tabIndex: -1 });
     this.trouble = h("p", { className: "hitl-trouble", role: "alert" });
     this.filter = h("input", {
       type: "search",
@@ -613,7 +680,7 @@ class InboxView {
 
   close() {
     for (const [event, does] of this.listeners) this.model.off(event, does);
-    clearInterval(this.clock);
+    this.timers.forEach(clearInterval);
     this.model.send({ type: "hidden", page: this.page });
     for (const item of this.items.values()) item.close();
   }
@@ -624,27 +691,37 @@ class InboxView {
 
   hear(content, buffers) {
     const item = this.items.get(content.key);
-    if (content.verdict?.outcome === "accepted") {
-      this.said = `Accepted: ${content.said}. `; // the question may be gone already
-      this.showCount();
-    }
-    if (item && content.type === "question") item.fill(content, buffers);
-    if (item && content.type === "verdict" && item.send) item.hear(content);
+    if (content.type === "question") item?.fill(content, buffers);
+    if (content.type !== "verdict") return;
+    // The question may be gone already, and its form with it.
+    if (content.verdict?.outcome === "accepted") this.say(`Accepted: ${content.said}.`);
+    else if (!item?.field) this.say(content.error ?? content.verdict.reason);
+    if (item?.field) item.hear(content);
+  }
+
+  say(text) {
+    this.said = text;
+    this.showCount();
   }
 
   showQuestions() {
     const rows = this.model.get("questions");
     const wanted = new Set(rows.map((row) => row.key));
     const isFirst = this.items.size === 0;
-    for (const [key, item] of this.items) {
-      if (!wanted.has(key)) this.remove(key, item);
-    }
+    const hadFocus = this.list.contains(document.activeElement);
+    const gone = [...this.items].filter(([key]) => !wanted.has(key));
+    const neighbour = this.neighbourOf(gone.map(([, item]) => item));
+    for (const [key, item] of gone) this.remove(key, item);
     for (const row of rows) {
       if (this.items.has(row.key)) continue;
       const item = new Item(row, this);
       this.items.set(row.key, item);
       this.list.append(item.element);
-      this.welcome(item, rows.length === 1 && isFirst);
+      this.welcome(item, rows.length === 1 && isFirst, rows.length < FILTER_FROM);
+    }
+    if (hadFocus && !this.list.contains(document.activeElement)) {
+      this.parked = neighbour?.button ?? this.count;
+      this.parked.focus();
     }
     const many = rows.length >= FILTER_FROM;
     this.filter.hidden = !many;
@@ -653,20 +730,35 @@ class InboxView {
     this.sift();
   }
 
+  // Where somebody goes on whose question is gone: the next that stays, or the one before.
+  neighbourOf(gone) {
+    const all = [...this.items.values()];
+    const at = all.findIndex((item) => item.element.contains(document.activeElement));
+    const stays = (item) => !gone.includes(item) && !item.element.hidden;
+    return all.slice(at + 1).find(stays) ?? all.slice(0, Math.max(at, 0)).findLast(stays);
+  }
+
+  // Whoever types elsewhere meanwhile is left alone.
+  mayFocus(item) {
+    const now = document.activeElement;
+    return [null, document.body, this.parked].includes(now) || item.element.contains(now);
+  }
+
   showCount() {
     const count = this.model.get("questions").length;
     const waits = count === 1 ? "1 question waits." : `${count || "No"} questions wait.`;
-    this.count.textContent = this.said + (this.model.get("ended") ? "" : waits);
+    const parts = [this.said, this.model.get("ended") ? "" : waits];
+    this.count.textContent = parts.filter(Boolean).join(" ");
   }
 
   // Unfold what the person surely wants: the only question, or the next of a talk.
-  welcome(item, isOnly) {
+  welcome(item, isOnly, areFew) {
     const follows = this.left?.pk === item.row.pk && Date.now() < this.left.until;
     if (!item.asks) return;
     if (follows) {
-      item.unfold(this.left.focused);
+      item.unfold(this.left.focused && this.mayFocus(item));
       this.left = null;
-    } else if (isOnly || this.model.get("only") !== null) {
+    } else if (isOnly || (areFew && this.model.get("only") !== null)) {
       item.unfold(false);
     }
   }
@@ -696,8 +788,9 @@ class InboxView {
   }
 
   showClosed() {
-    if (this.model.get("only") !== null) return; // its history says the same
-    const lines = this.model.get("closed").map((each) => {
+    const only = this.model.get("only"); // of which the history says the same
+    const closed = this.model.get("closed").filter((each) => each.pk !== only);
+    const lines = closed.map((each) => {
       const { workflow, question, value, by, via } = each;
       const who = by ? ` by ${by}${via ? `, ${via}` : ""}` : "";
       return h("li", {}, `${workflow}: ${question} `, h("b", {}, value), who);
