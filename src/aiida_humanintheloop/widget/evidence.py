@@ -236,6 +236,7 @@ def _of_curves(label: str, x: Any, curves: Sequence[tuple[str, Any]]) -> View:
     try:
         # Not pyplot, which is not made for threads and keeps every figure.
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
     except ImportError:
         arrays = [x, *(y for _, y in curves)]
         rows = [
@@ -246,6 +247,8 @@ def _of_curves(label: str, x: Any, curves: Sequence[tuple[str, Any]]) -> View:
     figure = Figure(figsize=(5, 3.2), layout="constrained")
     axes = figure.subplots()
     axes.set_xlabel(label, parse_math=False)  # a lone $ would be a mistake in TeX
+    if np.asarray(x).dtype.kind in "iu":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     drawn = curves[:_MOST_LINES]
     for name, y in drawn:
         axes.plot(x[: len(y)], y, ".-" if len(y) <= _MOST_ROWS else "-", label=name)
