@@ -48,7 +48,7 @@ def tutorial(
         yield from embedded(EmbeddedSeat(tmp_path_factory.mktemp("seat")))
     else:
         request.getfixturevalue("image")
-        yield from in_a_container(container.Seat())
+        yield from in_a_container(container.Seat(published=True))
 
 
 def embedded(seat: EmbeddedSeat) -> Iterator[Started]:

@@ -18,6 +18,7 @@ from shutil import which
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+ALONE = Path(__file__).with_name("alone.yml")
 PATIENCE_SECONDS = 180.0
 
 
@@ -52,9 +53,12 @@ def is_healthy(container: str) -> bool:
 
 
 class Seat:
-    """One project of the compose file: a container, its volume, its port."""
+    """One project of the compose file: a container, its volume, its port.
 
-    def __init__(self) -> None:
+    :param published: its port is open to this machine; without, it has no network.
+    """
+
+    def __init__(self, published: bool = False) -> None:
         """Choose a name and a port that nobody uses."""
         self.project = f"hitl-test-{os.getpid()}-{secrets.token_hex(2)}"
         with socket.socket() as free:
@@ -64,6 +68,9 @@ class Seat:
             **{name: value for name, value in os.environ.items() if name != "TOKEN"},
             "PORT": str(self.port),
         }
+        if not published:
+            files = REPOSITORY / "docker-compose.yml", ALONE
+            self.environment["COMPOSE_FILE"] = ":".join(map(str, files))
 
     @property
     def volume(self) -> str:
@@ -216,7 +223,7 @@ def image() -> str:
 
 @pytest.fixture(scope="session")
 def seat(image: str) -> Iterator[Seat]:
-    """Return the seat that most tests share: it runs, and nobody stops it."""
+    """Return the seat that most tests share: it runs, with no network, to the end."""
     shared = Seat()
     try:
         shared.up()
@@ -229,6 +236,16 @@ def seat(image: str) -> Iterator[Seat]:
 def new_seat(image: str) -> Iterator[Seat]:
     """Return a seat for a test that stops or breaks it; not started yet."""
     own = Seat()
+    try:
+        yield own
+    finally:
+        own.remove()
+
+
+@pytest.fixture
+def published_seat(image: str) -> Iterator[Seat]:
+    """Return a seat that a browser on this machine reaches; not started yet."""
+    own = Seat(published=True)
     try:
         yield own
     finally:

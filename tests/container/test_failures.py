@@ -52,12 +52,12 @@ def test_empty_token_file_is_refused(new_seat: Seat) -> None:
     assert "is empty" in new_seat.logs()
 
 
-def test_given_token_is_the_token(new_seat: Seat) -> None:
+def test_given_token_is_the_token(published_seat: Seat) -> None:
     """And it is where a generated one would be, so that everybody finds it."""
-    new_seat.compose("up", "--wait", "--detach", TOKEN="my-own_token.1")
-    assert new_seat.run("cat", ".services/jupyter-token") == "my-own_token.1"
-    assert new_seat.ask("/api/contents?token=my-own_token.1")[0] == 200
-    assert new_seat.ask("/api/contents?token=another")[0] == 403
+    published_seat.compose("up", "--wait", "--detach", TOKEN="my-own_token.1")
+    assert published_seat.run("cat", ".services/jupyter-token") == "my-own_token.1"
+    assert published_seat.ask("/api/contents?token=my-own_token.1")[0] == 200
+    assert published_seat.ask("/api/contents?token=another")[0] == 403
 
 
 def test_services_that_die_come_back(new_seat: Seat) -> None:

@@ -15,10 +15,19 @@ def test_a_start_is_told_in_a_few_lines(seat: Seat) -> None:
     assert lines[4].endswith("The tutorial is ready.")
 
 
-def test_only_jupyterlab_is_published_and_on_loopback_only(seat: Seat) -> None:
+def test_only_jupyterlab_is_published_and_on_loopback_only(
+    published_seat: Seat,
+) -> None:
     """Nobody else on the host's network reaches a seat."""
-    ports = seat.inspect()["NetworkSettings"]["Ports"]
-    assert ports == {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(seat.port)}]}
+    published_seat.up()
+    ports = published_seat.inspect()["NetworkSettings"]["Ports"]
+    jupyterlab = {"HostIp": "127.0.0.1", "HostPort": str(published_seat.port)}
+    assert ports == {"8888/tcp": [jupyterlab]}
+
+
+def test_a_seat_needs_no_network(seat: Seat) -> None:
+    """Nearly all tests here are on one that has none."""
+    assert seat.run("ls", "/sys/class/net").split() == ["lo"]
 
 
 def test_services_listen_on_loopback_inside(seat: Seat) -> None:
@@ -65,8 +74,10 @@ def test_consumer_timeout_is_off(seat: Seat) -> None:
     assert "{ok,undefined}" in seen
 
 
-def test_jupyterlab_wants_the_token(seat: Seat) -> None:
+def test_jupyterlab_wants_the_token(published_seat: Seat) -> None:
     """The page opens with the token of the volume and with nothing else."""
+    seat = published_seat
+    seat.up()
     token = seat.run("cat", ".services/jupyter-token").strip()
     assert len(token) >= 32
     assert seat.ask("/api/contents")[0] == 403
