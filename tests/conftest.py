@@ -68,10 +68,14 @@ def find_modules_in(folder: Path) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put last what restarts the daemon, so that the one of the image is tried too.
+    """Mark what needs a daemon, and put last what restarts it.
 
-    Only the image itself starts that; `verdi daemon start` starts AiiDA's, as anywhere.
+    So the daemon of the image is tried, too: only the image itself starts that, and
+    `verdi daemon start` AiiDA's, as anywhere.
     """
+    for item in items:
+        if _daemon_of_the_session.__name__ in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.daemon)
     items.sort(key=lambda item: item.get_closest_marker("restarts_daemon") is not None)
 
 

@@ -64,6 +64,7 @@ def soak() -> Iterator[Callable[..., Process]]:
         process.communicate(timeout=60)
 
 
+@pytest.mark.daemon  # its own
 @pytest.mark.restarts_daemon
 @pytest.mark.timeout(SECONDS + 60)
 @pytest.mark.usefixtures("services_afterwards")
@@ -78,6 +79,7 @@ def test_nothing_is_lost_in_a_bad_minute(soak: Callable[..., Process]) -> None:
 
 
 @pytest.mark.skipif(PROFILE is not None, reason="that profile is not the soak's to end")
+@pytest.mark.daemon
 def test_ctrl_c_stops_all_and_removes_the_folder(soak: Callable[..., Process]) -> None:
     """In the middle of it: players, daemon and broker are gone."""
     process = soak("--games", "3", "--players", "2", "--minutes", "5")

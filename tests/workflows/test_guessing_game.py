@@ -109,7 +109,7 @@ def test_without_an_input_there_are_twenty_guesses(daemon: None) -> None:
 
 @pytest.mark.parametrize("max_iters", [0, -1])
 def test_a_game_without_guesses_is_refused_at_submission(
-    profile: str, max_iters: int
+    daemon: None, max_iters: int
 ) -> None:
     """The message names the input and what it must be; nothing is stored."""
     before = QueryBuilder().append(WorkChainNode).count()
