@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -384,8 +383,8 @@ def _nodes(kind: kinds.Node) -> list[dict[str, str]]:
         types = [{"like": f"{name}%"} for name in names]
         query.append(Node, filters={"node_type": {"or": types}} if types else {})
         query.order_by({Node: {"id": "desc"}}).limit(_MOST_LOOKED_AT)
-        fitting = (node for node in query.iterall() if kind.has_type_of(node[0]))
-        nodes = [node for (node,) in islice(fitting, _MOST_OFFERED)]
+        # All at once: what iterates and stops early leaves its transaction open.
+        nodes = list(filter(kind.has_type_of, query.all(flat=True)))[:_MOST_OFFERED]
     return [
         {
             "uuid": node.uuid,
