@@ -323,7 +323,9 @@ def kill_unfinished(nodes: list[WorkChainNode]) -> None:
     unfinished = [node for node in nodes if not node.is_terminated]
     if unfinished:
         have_daemon()
-        kill_processes(unfinished)
+    # Of hundreds at once some are told that it took too long, though it is done.
+    for first in range(0, len(unfinished), 20):
+        kill_processes(unfinished[first : first + 20])
 
 
 def have_daemon() -> None:

@@ -12,7 +12,6 @@ import nbformat
 import numpy as np
 import pytest
 from aiida.engine import submit
-from aiida.engine.processes.control import kill_processes
 from aiida.orm import ArrayData, Dict, Int, SinglefileData, WorkChainNode, XyData
 from playwright.sync_api import Locator, Page, expect
 from pydantic import BaseModel
@@ -32,7 +31,7 @@ from aiida_humanintheloop.inbox import answer, history
 from aiida_humanintheloop.workflows.lattice_energy import argon
 from tests.asking import AskAgain, AskOne, AskTwo
 from tests.browser.conftest import Lab, click_menu, keep, seconds_since, wait_for_kernel
-from tests.conftest import ended, hitl, refresh, wait_until
+from tests.conftest import ended, hitl, kill_unfinished, refresh, wait_until
 
 Ask = Callable[..., WorkChainNode]
 # WAITING_GAMES=500 is what people may have; it takes minutes until so many have asked.
@@ -406,6 +405,6 @@ def test_many_questions_stay_usable(page: Page, lab: Lab, ask: Ask) -> None:
     assert said(special) == 7
     for each in nodes[:5]:
         assert answer(each, 1).accepted
-    kill_processes(nodes)
+    kill_unfinished(nodes)
     expect(inbox.locator("li.hitl-item")).to_have_count(0)
     expect(inbox.locator(".hitl-count")).to_have_text("Accepted: 7. No questions wait.")
