@@ -5,14 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import time
+from pathlib import Path
 
 from aiida.common import AttributeDict
 from aiida.engine import (
     BaseRestartWorkChain,
     ProcessHandlerReport,
     WorkChain,
+    calcfunction,
     process_handler,
     while_,
+    workfunction,
 )
 from aiida.orm import Bool, Dict, Int, QueryBuilder, Str, WorkChainNode
 from aiida.plugins import CalculationFactory
@@ -214,6 +218,37 @@ class AskAfterAFailure(AskOne):
         except Exception:
             if not is_caught:
                 raise
+
+
+@calcfunction
+def take_long_once(folder):
+    """Take long where it has never begun before."""
+    begun = Path(folder.value) / "begun"
+    if not begun.exists():
+        begun.touch()
+        time.sleep(600)
+    return Str("done")
+
+
+@workfunction
+def take_long_within(folder):
+    """Call what takes long."""
+    return take_long_once(folder)
+
+
+class AskBeforeLongFunction(AskOne):
+    """Run functions after the answer, in which a worker may well die."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take where to note that it has begun."""
+        super().define(spec)
+        spec.input("folder", valid_type=Str)
+
+    def after(self):
+        """Return what was decided, as soon as the functions are done."""
+        take_long_within(self.inputs.folder)
+        super().after()
 
 
 class CountLoaded(WorkChain):

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from aiida.engine import submit
 from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
-from aiida.orm import Bool, Dict, WorkChainNode
+from aiida.orm import Bool, Dict, Str, WorkChainNode
 
 from aiida_humanintheloop import HumanLoopWorkChain, Question
-from aiida_humanintheloop.inbox import history, wait_for_question
+from aiida_humanintheloop.inbox import answer, history, wait_for_question
 from aiida_humanintheloop.mailbox import Mailbox, timestamp
 from aiida_humanintheloop.question import Answer
-from tests.asking import AskAfterAFailure
-from tests.conftest import kill_unfinished, paused, refresh, target_of, wait_until
-from tests.faults import restart_daemon
+from tests.asking import AskAfterAFailure, AskBeforeLongFunction
+from tests.conftest import (
+    ended,
+    kill_unfinished,
+    paused,
+    refresh,
+    target_of,
+    wait_until,
+)
+from tests.faults import kill_worker, restart_daemon
 
 
 @pytest.fixture
@@ -74,6 +82,33 @@ def test_a_worker_that_starts_looks_for_what_had_begun(
     restart_daemon()
     wait_until(lambda: paused(without_task), "somebody has brought it back")
     assert paused(game)
+
+
+@pytest.mark.restarts_daemon
+def test_no_function_is_left_running_by_a_worker_that_died(
+    ask: Callable[..., WorkChainNode], tmp_path: Path
+) -> None:
+    """The step runs again and calls it once more; nobody else would end the first."""
+    folder = Str(str(tmp_path))
+    node = ask(AskBeforeLongFunction, question=Question("Go?"), folder=folder)
+    assert answer(node, "yes").accepted
+    wait_until((tmp_path / "begun").exists, "the function has begun")
+    kill_worker()
+    ended(node)
+    called = node.called_descendants
+    functions = [each for each in called if each.process_label.startswith("take")]
+    how = sorted((each.process_label, str(each.process_state)) for each in functions)
+    assert how == [
+        ("take_long_once", "ProcessState.FINISHED"),
+        ("take_long_once", "ProcessState.KILLED"),
+        ("take_long_within", "ProcessState.FINISHED"),
+        ("take_long_within", "ProcessState.KILLED"),
+    ]
+    killed = next(each for each in functions if each.is_killed)
+    assert (
+        killed.process_status == "its worker died; the step that called it runs again"
+    )
+    assert killed.is_sealed
 
 
 def test_who_waits_for_a_question_brings_its_workflow_back(

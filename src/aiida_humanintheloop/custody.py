@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from . import database, lifeline, ownership
 from .database import DatabaseLost
 from .exceptions import Unreachable
+from .leftovers import end_leftovers
 from .rest import Rest, rest_of
 from .slots import Slots
 
@@ -240,6 +241,7 @@ class Custody:
         """
         async with _one_at_a_time:
             await asyncio.sleep(0)
+            end_leftovers(self.pk)
             saved = saved or self._last_checkpoint()
             context = LoadSaveContext(
                 runner=self._runner, loader=get_object_loader(), in_custody=True
