@@ -6,7 +6,8 @@ const TICK_MS = 1000;
 const FILTER_FROM = 11;
 const RADIOS_UP_TO = 8;
 const FOCUS_WAITS_MS = 5000;
-const SAY_AGAIN_MS = 60_000; // that it is shown: a page that was closed says nothing
+const SAY_AGAIN_MS = 1000; // and then after twice as long, and so on
+const SAY_AT_LEAST_MS = 60_000; // that it is shown: a page that was closed says nothing
 const NO_REPLY_MS = 40_000; // the kernel itself gives up before
 const NO_REPLY = "No reply: if the kernel was restarted, run the cell again.";
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?$/i;
@@ -81,6 +82,21 @@ function inWords(text) {
 
 function asText(value) {
   return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+// Say something at once, and again and again until the returned function is called.
+//
+// What is said before JupyterLab has a subshell for it waits behind the cells that run.
+function insist(say) {
+  let wait = SAY_AGAIN_MS;
+  let timer;
+  const sayAgain = () => {
+    say();
+    timer = setTimeout(sayAgain, wait);
+    wait = Math.min(2 * wait, SAY_AT_LEAST_MS);
+  };
+  sayAgain();
+  return () => clearTimeout(timer);
 }
 
 // endregion
@@ -496,7 +512,8 @@ class Item {
     } else {
       this.panel.replaceChildren(h("p", { className: "hitl-dim" }, "Fetching it…"));
       const { key, pk, id } = this.row;
-      this.inbox.model.send({ type: "open", key, pk, id });
+      this.stopAsking?.();
+      this.stopAsking = insist(() => this.inbox.model.send({ type: "open", key, pk, id }));
       this.expectReply((error) => this.fill({ error }));
     }
   }
@@ -511,6 +528,7 @@ class Item {
   fill(content, buffers) {
     if (this.field) return;
     clearTimeout(this.patience);
+    this.stopAsking?.();
     if (content.error) {
       this.panel.replaceChildren(h("p", { role: "alert" }, content.error));
       return;
@@ -608,6 +626,7 @@ class Item {
 
   close() {
     clearTimeout(this.patience);
+    this.stopAsking?.();
     this.urls.forEach((url) => URL.revokeObjectURL(url));
     this.element.remove();
   }
@@ -638,12 +657,8 @@ class InboxView {
     this.showClosed();
     this.showPast();
     this.showEnd();
-    const shown = () => model.send({ type: "shown", page: this.page });
-    this.timers = [
-      setInterval(() => this.tick(), TICK_MS),
-      setInterval(shown, SAY_AGAIN_MS),
-    ];
-    shown();
+    this.ticks = setInterval(() => this.tick(), TICK_MS);
+    this.stopSaying = insist(() => model.send({ type: "shown", page: this.page }));
   }
 
   build(el) {
@@ -680,7 +695,8 @@ class InboxView {
 
   close() {
     for (const [event, does] of this.listeners) this.model.off(event, does);
-    this.timers.forEach(clearInterval);
+    clearInterval(this.ticks);
+    this.stopSaying();
     this.model.send({ type: "hidden", page: this.page });
     for (const item of this.items.values()) item.close();
   }
