@@ -3,7 +3,7 @@
 import pytest
 
 from aiida_humanintheloop import Answer, Integer, InvalidAnswer, Question, Verdict
-from aiida_humanintheloop.kinds import shown
+from aiida_humanintheloop.text import shown
 
 GUESS = Integer(1, 100)
 

@@ -29,7 +29,7 @@ from aiida.orm import (
     to_aiida_type,
 )
 
-from .kinds import shown
+from .text import shown
 
 __all__ = [
     "changed_inputs",

@@ -19,10 +19,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from .database import DatabaseLost, reconnect
 from .deadlines import Deadlines
 from .exceptions import InvalidAnswer
-from .kinds import shown
 from .mailbox import Letter, OwnMailbox, timestamp
 from .question import DEFAULT, Answer, Verdict
 from .replay import Replay
+from .text import shown
 from .verdict import read_answer, read_value, verdict_on_late
 from .waiting import WaitingWorkChain
 

@@ -11,19 +11,19 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
     JsonValue,
-    TypeAdapter,
     ValidationError,
 )
 from pydantic.dataclasses import dataclass
 
 from .exceptions import InvalidAnswer
+from .text import shown
 
 __all__ = [
     "Boolean",
@@ -35,9 +35,7 @@ __all__ = [
     "Kind",
     "Node",
     "Text",
-    "load_kind",
     "option_text",
-    "shown",
 ]
 
 # int() and float() also take underscores, and digits of every script: "1_0" would be an
@@ -48,23 +46,9 @@ _FLOAT = re.compile(
     r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?"
 )
 _WORDS = {"yes": True, "y": True, "true": True, "no": False, "n": False, "false": False}
-_SHOWN_CHARACTERS = 40
 # AiiDA cleans and hashes what it stores with a recursion of its own.
 _MOST_NESTED = 100
 _SHOWN_OPTIONS = 12
-
-
-def shown(raw: object) -> str:
-    """Return `raw` as one short line: no control character, no wall of text."""
-    if isinstance(raw, str) and not raw.isprintable():
-        text = ascii(raw[: _SHOWN_CHARACTERS + 1])
-    elif isinstance(raw, str):
-        text = repr(raw[: _SHOWN_CHARACTERS + 1])
-    else:
-        text = ascii(raw) if isinstance(raw, (dict, list)) else repr(raw)
-    if len(text) > _SHOWN_CHARACTERS:
-        text = f"{text[:_SHOWN_CHARACTERS]}…"
-    return text
 
 
 def _bounds(low: float | None, high: float | None, unit: str) -> str:
@@ -82,8 +66,6 @@ def _bounds(low: float | None, high: float | None, unit: str) -> str:
 @dataclass(frozen=True)
 class _Kind:
     """What all kinds do."""
-
-    tag: ClassVar[str]
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -532,9 +514,3 @@ Kind = Annotated[
     Text | Integer | Float | Boolean | Choice | Choices | Node | Json,
     Field(discriminator="kind"),
 ]
-_KIND: TypeAdapter[Any] = TypeAdapter(Kind)
-
-
-def load_kind(record: dict[str, Any]) -> Any:
-    """Return the kind that a record of it describes."""
-    return _KIND.validate_python(record)

@@ -15,8 +15,7 @@ from aiida.tools.visualization.graph import (
 )
 
 from .decision import DECISION_TYPE
-from .kinds import shown
-from .records import one_line
+from .text import one_line, shortened, shown
 
 __all__ = ["picture"]
 
@@ -59,9 +58,8 @@ def _sublabel(node: Node) -> str:
     if not _is_decision(node):
         return default_node_sublabels(node)
     question, response = node.inputs.question, node.inputs.response
-    text, value = one_line(question["text"]), response["value"]
-    if len(text) > _QUESTION_CHARACTERS:
-        text = f"{text[: _QUESTION_CHARACTERS - 1]}…"
+    text = shortened(one_line(question["text"]), _QUESTION_CHARACTERS)
+    value = response["value"]
     said = shown(value) if isinstance(value, str) else json.dumps(value)[:40]
     who = response.get("by") or response["kind"]
     lines = (text, f"{said} · {one_line(who)}")

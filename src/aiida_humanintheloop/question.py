@@ -11,7 +11,8 @@ from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from .exceptions import InvalidAnswer
-from .kinds import Kind, Text, shown, uuids
+from .kinds import Kind, Text, uuids
+from .text import shown
 
 __all__ = ["WAIT", "Answer", "Question", "Verdict"]
 

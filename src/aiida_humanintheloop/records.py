@@ -12,6 +12,7 @@ from .decision import Decision
 from .inbox import Waiting
 from .mailbox import Letter
 from .question import Verdict
+from .text import one_line
 
 __all__ = [
     "age",
@@ -19,19 +20,10 @@ __all__ = [
     "decision_rows",
     "history_rows",
     "letter_record",
-    "one_line",
     "verdict_record",
     "waiting_record",
     "waiting_rows",
 ]
-
-
-def one_line(text: str) -> str:
-    """Return text that cannot move the cursor, colour the terminal or break a line."""
-    return " ".join(
-        "".join(c if c.isprintable() else "\ufffd" for c in part)
-        for part in text.split()
-    )
 
 
 def _value_on_a_line(value: Any) -> str:

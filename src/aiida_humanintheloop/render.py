@@ -16,10 +16,11 @@ from rich.text import Text
 
 from .decision import Decision
 from .inbox import Waiting
-from .kinds import Choice, Choices, shown
+from .kinds import Choice, Choices, option_text
 from .mailbox import Letter
 from .question import Verdict
-from .records import age, decision_rows, history_rows, one_line, waiting_rows
+from .records import age, decision_rows, history_rows, waiting_rows
+from .text import one_line, shown
 
 __all__ = [
     "live",
@@ -170,7 +171,7 @@ def print_question(letter: Letter) -> None:
     question = letter.question
     if isinstance(question.kind, (Choice, Choices)):
         for number, option in enumerate(question.kind.options, start=1):
-            print_text(f"  {number}. {one_line(str(option))}")
+            print_text(f"  {number}. {one_line(option_text(option))}")
 
 
 def print_questions(

@@ -10,9 +10,10 @@ from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.orm import load_node
 
 from .exceptions import InvalidAnswer
-from .kinds import Node, shown
+from .kinds import Node
 from .mailbox import Letter
 from .question import Answer, Question, Verdict
+from .text import shown
 
 __all__ = ["Validator", "read_answer", "read_value", "verdict_on_late"]
 

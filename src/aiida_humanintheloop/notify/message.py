@@ -5,10 +5,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from ..kinds import shown
 from ..mailbox import Letter
 from ..question import DEFAULT, WAIT
-from ..records import one_line
+from ..text import one_line, shortened, shown
 from .news import Item
 
 __all__ = ["message", "trial"]
@@ -49,10 +48,8 @@ def _title(items: Sequence[Item]) -> str:
         title = f"still waits: {one_line(first.letter.label)}"
     else:
         title = one_line(first.letter.label)
-    if len(title) > _TITLE_CHARACTERS:
-        title = f"{title[:_TITLE_CHARACTERS]}…"
     more = f" (and {len(items) - 1} more)" if len(items) > 1 else ""
-    return f"AiiDA: {title}{more}"
+    return f"AiiDA: {shortened(title, _TITLE_CHARACTERS)}{more}"
 
 
 def _in_full(item: Item, where: str) -> list[str]:
@@ -82,9 +79,7 @@ def _in_full(item: Item, where: str) -> list[str]:
 
 def _short(text: str) -> str:
     """Return it on a line, and where it is long its beginning."""
-    line = one_line(text)
-    most = _SHOWN_CHARACTERS
-    return line if len(line) <= most else f"{line[:most]}…"
+    return shortened(one_line(text), _SHOWN_CHARACTERS)
 
 
 def _then(letter: Letter) -> str:

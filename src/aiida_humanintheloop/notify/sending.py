@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import Any
 
-from ..records import one_line
+from ..text import one_line
 
 __all__ = ["send", "service_of"]
 

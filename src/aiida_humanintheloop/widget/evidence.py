@@ -30,6 +30,7 @@ from aiida.orm import (
 )
 
 from ..failure import last_lines
+from ..text import shortened
 
 __all__ = ["View", "title_of", "view_of"]
 
@@ -108,7 +109,7 @@ def _(node: Dict) -> View:
     content = node.get_dict()
     if any(isinstance(value, (dict, list)) for value in content.values()):
         return _of_json(content)
-    rows = [[_cut(str(name)), _cut(str(value))] for name, value in content.items()]
+    rows = [[_in_a_cell(name), _in_a_cell(value)] for name, value in content.items()]
     return _of_rows(["Name", "Value"], rows)
 
 
@@ -207,8 +208,8 @@ def _of_text(text: str) -> View:
     )
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_IN_A_CELL else f"{text[:_MOST_IN_A_CELL]}…"
+def _in_a_cell(value: object) -> str:
+    return shortened(str(value), _MOST_IN_A_CELL)
 
 
 def _of_json(value: Any) -> View:

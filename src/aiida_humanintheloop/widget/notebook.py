@@ -25,6 +25,7 @@ from ..inbox import Waiting
 from ..mailbox import Letter
 from ..question import Question
 from ..records import decision_rows, history_rows, letter_record
+from ..text import shown
 from .evidence import View, title_of, view_of
 from .lookout import LOOKOUT, Sight, end_transaction
 
@@ -201,7 +202,7 @@ class Inbox(anywidget.AnyWidget):
             )
             reply["verdict"] = asdict(verdict)
             if verdict.accepted:
-                reply["said"] = kinds.shown(verdict.value)
+                reply["said"] = shown(verdict.value)
         except (Exception, DatabaseLost) as error:
             reply["error"] = _in_a_line(error)
         end_transaction()
@@ -332,8 +333,8 @@ def _evidence(letter: Letter, images: list[bytes]) -> list[dict[str, Any]]:
         if view.image:
             record["buffer"] = len(images)
             images.append(view.image)
-        shown = {k: v for k, v in asdict(view).items() if v and k != "image"}
-        records.append({**record, **shown})
+        seen = {k: v for k, v in asdict(view).items() if v and k != "image"}
+        records.append({**record, **seen})
     return records
 
 
