@@ -362,8 +362,13 @@ class JudgingWorkChain(WaitingWorkChain):
         self._deadlines.stop()
 
     def on_terminated(self) -> None:
-        """Take back a question that nobody can answer any more."""
-        super().on_terminated()
-        self.mailbox.close("the workflow ended")
+        """Take back a question that nobody can answer any more.
+
+        First, so that no question is open where the engine says that all is done.
+        """
+        try:
+            self.mailbox.close("the workflow ended")
+        finally:
+            super().on_terminated()
 
     # endregion
