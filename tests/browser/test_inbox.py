@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
-import nbformat
 import numpy as np
 import pytest
 from aiida.engine import submit
-from aiida.orm import ArrayData, Dict, Int, SinglefileData, WorkChainNode, XyData
-from playwright.sync_api import Locator, Page, expect
-from pydantic import BaseModel
+from aiida.orm import ArrayData, Dict, SinglefileData, WorkChainNode, XyData
+from playwright.sync_api import Page, expect
 
-from aiida_humanintheloop import (
-    Boolean,
-    Choice,
-    Choices,
-    Float,
-    Integer,
-    Json,
-    Node,
-    Question,
-    Text,
-)
+from aiida_humanintheloop import Boolean, Choice, Integer, Question
 from aiida_humanintheloop.inbox import answer, history
 from aiida_humanintheloop.workflows.lattice_energy import argon
 from tests.asking import AskAgain, AskOne, AskTwo
-from tests.browser.conftest import Lab, click_menu, keep, seconds_since, wait_for_kernel
+from tests.browser.conftest import Lab, keep, seconds_since
+from tests.browser.notebook import Ask, of, said, show, unfold
 from tests.conftest import ended, hitl, kill_unfinished, refresh, wait_until
 
-Ask = Callable[..., WorkChainNode]
 # WAITING_GAMES=500 is what people may have; it takes minutes until so many have asked.
 MANY = int(os.environ.get("WAITING_GAMES", "60"))
 # As on a busy machine: what asks for a subshell is held back.
@@ -46,126 +32,6 @@ WebSocket.prototype.send = function (data) {
 };
 """
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> & [red]<script>"
-
-
-def show(page: Page, lab: Lab, *cells: str) -> Locator:
-    """Run a notebook of these cells, and return the inbox in it."""
-    notebook = nbformat.v4.new_notebook()
-    notebook.cells = [nbformat.v4.new_code_cell(source) for source in cells]
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    name = f"inbox-{len(list(lab.folder.glob('*.ipynb')))}.ipynb"
-    nbformat.write(notebook, lab.folder / name)
-    page.goto(lab.address(f"lab/tree/{name}"))
-    wait_for_kernel(page, lab.address("api/sessions"), name)
-    click_menu(page, "Run", "Run All Cells")
-    inbox = page.locator(".hitl-inbox")
-    inbox.first.wait_for()
-    return inbox
-
-
-def of(node: WorkChainNode | None = None) -> str:
-    """Return the source of a cell that shows the inbox."""
-    which = "" if node is None else node.pk
-    return (
-        "from aiida import load_profile\nload_profile()\n"
-        f"from aiida_humanintheloop.widget import Inbox\nInbox({which})"
-    )
-
-
-def unfold(item: Locator) -> None:
-    """Have the form of a question on the page; the only one is there by itself."""
-    head = item.locator(".hitl-head")
-    if head.get_attribute("aria-expanded") == "false":
-        head.click()
-    item.locator("form").wait_for()
-
-
-def said(node: WorkChainNode) -> Any:
-    """Return what a workflow was answered, once it has ended."""
-    return ended(node).outputs.answer["value"]
-
-
-class Point(BaseModel):
-    """A part that comes twice."""
-
-    x: int
-    y: int | None
-
-
-class Path(BaseModel):
-    """A form in a form, and one that may be left."""
-
-    start: Point
-    turn: Point | None = None
-
-
-class Settings(BaseModel):
-    """What a form is made for."""
-
-    cutoff: int
-    smearing: str = "cold"
-    spin: bool | None = None
-
-
-def test_each_kind_has_its_form(page: Page, lab: Lab, ask: Ask) -> None:
-    """What is typed, chosen or ticked is what the workflow goes on with."""
-    first, second = Int(1).store(), Int(2).store()
-
-    def fill(text: str) -> Callable[[Locator], None]:
-        return lambda form: form.locator(".hitl-input").first.fill(text)
-
-    def check(*labels: str) -> Callable[[Locator], None]:
-        def tick(form: Locator) -> None:
-            for label in labels:
-                form.get_by_label(label, exact=True).check()
-
-        return tick
-
-    def settings(form: Locator) -> None:
-        form.get_by_label("Cutoff", exact=True).fill("60")
-        form.get_by_role("radiogroup", name="Spin").get_by_label("Yes").check()
-
-    def choose(form: Locator) -> None:
-        form.locator("label", has_text=f"<{second.pk}>").click()
-
-    def path(form: Locator) -> None:
-        start = form.get_by_role("group", name="start")
-        start.get_by_label("X", exact=True).fill("3")
-        expect(form.get_by_role("group", name="turn")).to_be_visible()
-
-    many = [f"method {number}" for number in range(20)]
-    cases: list[tuple[Any, Callable[[Locator], None], Any]] = [
-        (Text(), fill("two words"), "two words"),
-        (Text(max_length=20), fill("a line"), "a line"),
-        (Integer(1, 100, unit="Ry"), fill("42"), 42),
-        (Float(0, 1), fill("0.25"), 0.25),
-        (Boolean(), check("No"), False),
-        (Choice(["slow", 2, True]), check("2"), 2),
-        (
-            Choice(many),
-            lambda form: form.get_by_role("combobox").select_option(label="method 7"),
-            "method 7",
-        ),
-        (Choices(["a", "b", "c"]), check("a", "c"), ["a", "c"]),
-        (Node(among=[first, second]), choose, second.uuid),
-        (Node(of=Int), fill(str(first.pk)), first.uuid),
-        (Json(Settings), settings, {"cutoff": 60, "smearing": "cold", "spin": True}),
-        (Json({"type": "array"}), fill("[1, 2]"), [1, 2]),
-        (Json(Path), path, {"start": {"x": 3, "y": None}, "turn": None}),
-        (Json({"type": "string"}), fill("123"), "123"),
-        (Json({"type": "array"}), fill("[9007199254740993]"), [2**53 + 1]),
-        (Choice([0.5, 1.0]), check("1.0"), 1.0),
-    ]
-    inbox = show(page, lab, of())
-    for number, (kind, does, expected) in enumerate(cases):
-        node = ask(AskOne, question=Question("What now?", kind))
-        item = inbox.locator(f'li[data-key="{node.uuid}.1"]')
-        unfold(item)
-        does(item.locator("form"))
-        keep(item, f"form-{number:02}-{type(kind).__name__}")
-        item.get_by_role("button", name="Answer", exact=True).click()
-        assert said(node) == expected
-        item.wait_for(state="detached")
 
 
 def test_evidence_is_shown_in_place(page: Page, lab: Lab, ask: Ask) -> None:

@@ -177,7 +177,7 @@ class Inbox(anywidget.AnyWidget):
 
     def _send_question(self, content: Mapping[str, Any]) -> None:
         """Send what a form needs: the question in full, what to look at."""
-        reply: dict[str, Any] = {"type": "question", "key": content["key"]}
+        reply = _reply("question", content)
         images: list[bytes] = []
         try:
             letter = _letter(content["pk"], content["id"])
@@ -191,7 +191,7 @@ class Inbox(anywidget.AnyWidget):
 
     def _answer(self, content: Mapping[str, Any]) -> None:
         """Give an answer, and send the verdict."""
-        reply: dict[str, Any] = {"type": "verdict", "key": content["key"]}
+        reply = _reply("verdict", content)
         try:
             verdict = inbox.answer(
                 content["pk"],
@@ -255,6 +255,14 @@ async def ask(
         LOOKOUT.forget(watcher)
 
 
+def _reply(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the beginning of a reply to what a page has said.
+
+    All pages of an inbox hear it, so it names the one that is meant.
+    """
+    return {"type": kind, "key": content["key"], "page": content.get("page")}
+
+
 def _key(each: Waiting, letter: Letter | None) -> str:
     return f"{each.uuid}.{letter.id if letter else ''}"
 
@@ -293,7 +301,7 @@ def _closed(gone: list[tuple[Waiting, Letter]]) -> list[dict[str, Any]]:
         except NoSuchWorkflow:  # it was deleted
             continue
         for row in history_rows(x for x in letters if x.id == asked.id):
-            _, question, value, by, at, via, *_ = row
+            _, question, value, by, _, via, *_ = row
             records.append(
                 {
                     "key": _key(each, asked),
@@ -302,7 +310,6 @@ def _closed(gone: list[tuple[Waiting, Letter]]) -> list[dict[str, Any]]:
                     "question": question[:_TEXT_CHARACTERS],
                     "value": value,
                     "by": by,
-                    "at": at,
                     "via": via,
                 }
             )
@@ -328,7 +335,7 @@ def _evidence(letter: Letter, images: list[bytes]) -> list[dict[str, Any]]:
         if node is None:
             records.append({"uuid": uuid, "title": uuid, "note": "It was deleted."})
             continue
-        record = {"uuid": uuid, "pk": node.pk, "title": title_of(node)}
+        record = {"uuid": uuid, "title": title_of(node)}
         view = _view(node)
         if view.image:
             record["buffer"] = len(images)

@@ -12,6 +12,8 @@ const NO_REPLY_MS = 40_000; // the kernel itself gives up before
 const NO_REPLY = "No reply: if the kernel was restarted, run the cell again.";
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?$/i;
 const FOCUSABLE = new Set(["button", "input", "select", "summary", "textarea"]);
+// JupyterLab runs this file once for each inbox: a count alone is not unique on a page.
+const OWN = randomId();
 let made = 0;
 
 export default {
@@ -42,7 +44,12 @@ function h(tag, properties = {}, ...children) {
 
 function newId() {
   made += 1;
-  return `hitl-${made}`;
+  return `hitl-${OWN}-${made}`;
+}
+
+// `randomUUID` is only for pages from this machine or over TLS.
+function randomId() {
+  return crypto.randomUUID?.() ?? String(Math.random()).slice(2);
 }
 
 function table(columns, rows, caption) {
@@ -513,7 +520,7 @@ class Item {
       this.panel.replaceChildren(h("p", { className: "hitl-dim" }, "Fetching it…"));
       const { key, pk, id } = this.row;
       this.stopAsking?.();
-      this.stopAsking = insist(() => this.inbox.model.send({ type: "open", key, pk, id }));
+      this.stopAsking = insist(() => this.inbox.tell({ type: "open", key, pk, id }));
       this.expectReply((error) => this.fill({ error }));
     }
   }
@@ -557,6 +564,8 @@ class Item {
       this.answer();
     });
     form.addEventListener("keydown", (event) => this.pressed(event));
+    this.form = form;
+    this.untouched = this.typed();
     this.panel.replaceChildren(
       ...this.heading(question, deadline),
       ...content.evidence.map((record) => evidenceView(record, buffers, this.urls)),
@@ -590,6 +599,22 @@ class Item {
     return parts;
   }
 
+  typed() {
+    const places = this.form?.querySelectorAll("input[type=text], textarea") ?? [];
+    return [...places].map((place) => place.value.trim()).filter(Boolean).join("\n");
+  }
+
+  // What was typed here and not sent; empty if nothing was.
+  get draft() {
+    const typed = this.typed();
+    return typed === this.untouched ? "" : typed;
+  }
+
+  // Sent from this page, and nothing heard of it yet.
+  get isPending() {
+    return Boolean(this.isSending) && !this.isAccepted;
+  }
+
   answer() {
     if (this.isSending) return;
     this.isBusy(true);
@@ -597,7 +622,7 @@ class Item {
     this.say("Sending…", "");
     const { key, pk, id } = this.row;
     const [value, comment] = [this.field.read(), this.comment.read().trim()];
-    this.inbox.model.send({ type: "answer", key, pk, id, value, comment });
+    this.inbox.tell({ type: "answer", key, pk, id, value, comment });
     this.expectReply((error) => this.hear({ error }));
   }
 
@@ -609,14 +634,15 @@ class Item {
 
   hear({ verdict, error, said }) {
     clearTimeout(this.patience);
-    const isAccepted = verdict?.outcome === "accepted";
-    this.isBusy(isAccepted);
-    if (isAccepted) {
+    this.isAccepted = verdict?.outcome === "accepted";
+    this.isBusy(this.isAccepted);
+    if (this.isAccepted) {
       this.say(`Accepted: ${said}`, "accepted");
     } else {
       this.say(error ?? verdict.reason, verdict?.outcome ?? "refused");
       if (this.element.contains(document.activeElement)) this.field.focus();
     }
+    this.inbox.showQuestions(); // which waits for the verdict if the question is gone
   }
 
   say(text, outcome) {
@@ -638,7 +664,7 @@ class Item {
 class InboxView {
   constructor(model, el) {
     this.model = model;
-    this.page = crypto.randomUUID?.() ?? String(Math.random());
+    this.page = randomId();
     this.items = new Map();
     this.said = "";
     this.build(el);
@@ -658,12 +684,13 @@ class InboxView {
     this.showPast();
     this.showEnd();
     this.ticks = setInterval(() => this.tick(), TICK_MS);
-    this.stopSaying = insist(() => model.send({ type: "shown", page: this.page }));
+    this.stopSaying = insist(() => this.tell({ type: "shown" }));
   }
 
   build(el) {
     const only = this.model.get("only");
     this.count = h("p", { className: "hitl-count", role: "status", tabIndex: -1 });
+    this.draft = h("div", { className: "hitl-draft" });
     this.trouble = h("p", { className: "hitl-trouble", role: "alert" });
     this.filter = h("input", {
       type: "search",
@@ -683,6 +710,7 @@ class InboxView {
         "aria-label": only === null ? "Inbox" : `Inbox of workflow ${only}`,
       },
       this.count,
+      this.draft,
       this.trouble,
       this.filter,
       this.list,
@@ -697,7 +725,7 @@ class InboxView {
     for (const [event, does] of this.listeners) this.model.off(event, does);
     clearInterval(this.ticks);
     this.stopSaying();
-    this.model.send({ type: "hidden", page: this.page });
+    this.tell({ type: "hidden" });
     for (const item of this.items.values()) item.close();
   }
 
@@ -705,7 +733,12 @@ class InboxView {
     for (const item of this.items.values()) item.tick();
   }
 
+  tell(message) {
+    this.model.send({ ...message, page: this.page });
+  }
+
   hear(content, buffers) {
+    if (content.page !== this.page) return; // another view of the same inbox has asked
     const item = this.items.get(content.key);
     if (content.type === "question") item?.fill(content, buffers);
     if (content.type !== "verdict") return;
@@ -715,8 +748,14 @@ class InboxView {
     if (item?.field) item.hear(content);
   }
 
-  say(text) {
+  // What has just happened, with what somebody had typed for nothing.
+  say(text, draft = "") {
     this.said = text;
+    const kept = [
+      h("p", { className: "hitl-dim" }, "What you had typed was not sent:"),
+      h("pre", { tabIndex: 0 }, draft),
+    ];
+    this.draft.replaceChildren(...(draft ? kept : []));
     this.showCount();
   }
 
@@ -725,9 +764,11 @@ class InboxView {
     const wanted = new Set(rows.map((row) => row.key));
     const isFirst = this.items.size === 0;
     const hadFocus = this.list.contains(document.activeElement);
-    const gone = [...this.items].filter(([key]) => !wanted.has(key));
-    const neighbour = this.neighbourOf(gone.map(([, item]) => item));
-    for (const [key, item] of gone) this.remove(key, item);
+    const gone = [...this.items.values()].filter((item) => !wanted.has(item.row.key));
+    // Only its verdict tells whether the answer of this page has closed it.
+    if (gone.some((item) => item.isPending)) return;
+    const next = this.nextAfter(gone);
+    for (const item of gone) this.remove(item);
     for (const row of rows) {
       if (this.items.has(row.key)) continue;
       const item = new Item(row, this);
@@ -736,7 +777,7 @@ class InboxView {
       this.welcome(item, rows.length === 1 && isFirst, rows.length < FILTER_FROM);
     }
     if (hadFocus && !this.list.contains(document.activeElement)) {
-      this.parked = neighbour?.button ?? this.count;
+      this.parked = next;
       this.parked.focus();
     }
     const many = rows.length >= FILTER_FROM;
@@ -746,12 +787,16 @@ class InboxView {
     this.sift();
   }
 
-  // Where somebody goes on whose question is gone: the next that stays, or the one before.
-  neighbourOf(gone) {
+  // Where somebody goes on whose question is gone: after an answer of their own at the
+  // next that stays, or the one before. Whoever still types at one that others have
+  // closed goes where keys do nothing, or they would answer what nobody has read.
+  nextAfter(gone) {
     const all = [...this.items.values()];
     const at = all.findIndex((item) => item.element.contains(document.activeElement));
+    if (!all[at]?.isAccepted) return this.count;
     const stays = (item) => !gone.includes(item) && !item.element.hidden;
-    return all.slice(at + 1).find(stays) ?? all.slice(0, Math.max(at, 0)).findLast(stays);
+    const next = all.slice(at + 1).find(stays) ?? all.slice(0, at).findLast(stays);
+    return next?.button ?? this.count;
   }
 
   // Whoever types elsewhere meanwhile is left alone.
@@ -779,14 +824,28 @@ class InboxView {
     }
   }
 
-  remove(key, item) {
+  remove(item) {
+    const { key, pk } = item.row;
     const focused = item.element.contains(document.activeElement);
+    const isOwn = Boolean(item.isAccepted);
     if (item.isOpen) {
       const until = Date.now() + FOCUS_WAITS_MS;
-      this.left = { pk: item.row.pk, focused, until };
+      this.left = { pk, focused: focused && isOwn, until };
     }
+    if (!isOwn && (focused || item.draft)) this.say(this.fate(item), item.draft);
     item.close();
     this.items.delete(key);
+  }
+
+  // What became of a question that was closed from elsewhere.
+  fate(item) {
+    const title = item.title();
+    const name = title.length > 80 ? `${title.slice(0, 80)}…` : title;
+    const closed = this.model.get("closed").find((each) => each.key === item.row.key);
+    if (!closed) return `“${name}” is no longer open.`;
+    const { value, by, via } = closed;
+    if (!by) return `“${name}” was closed meanwhile ${value}.`;
+    return `“${name}” was answered meanwhile by ${by}${via ? `, ${via}` : ""}: ${value}.`;
   }
 
   sift() {
