@@ -106,3 +106,90 @@ def test_each_kind_has_its_form(page: Page, lab: Lab, ask: Ask) -> None:
         item.get_by_role("button", name="Answer", exact=True).click()
         assert said(node) == expected
         item.wait_for(state="detached")
+
+
+LONG = 2**53 + 1  # a page's own numbers end before
+DEFAULT = {"cutoff": LONG, "spin": None, "of_another": [1.0, LONG]}
+
+
+def test_a_default_is_sent_as_it_is(page: Page, lab: Lab, ask: Ask) -> None:
+    """Long numbers, and names for which there is no field, also beside what changes."""
+    schema = Settings.model_json_schema()
+    cases: list[tuple[Any, Any]] = [
+        (Integer(), LONG),
+        (Text(max_length=20), "two\nlines"),
+        (Json({"type": "array"}), [LONG]),
+        (Json(schema), DEFAULT),
+    ]
+    inbox = show(page, lab, of())
+    for kind, default in cases:
+        node = ask(AskOne, question=Question("As it is?", kind, default=default))
+        item = inbox.locator(f'li[data-key="{node.uuid}.1"]')
+        unfold(item)
+        item.get_by_role("button", name="Answer", exact=True).click()
+        assert said(node) == default
+        item.wait_for(state="detached")
+    node = ask(AskOne, question=Question("Changed?", Json(schema), default=DEFAULT))
+    item = inbox.locator(f'li[data-key="{node.uuid}.1"]')
+    unfold(item)
+    expect(item.get_by_label("Cutoff", exact=True)).to_have_value(str(LONG))
+    item.get_by_role("radiogroup", name="Spin").get_by_label("Yes").check()
+    item.get_by_role("button", name="Answer", exact=True).click()
+    assert said(node) == {**DEFAULT, "spin": True}
+
+
+def test_numbers_are_typed_as_elsewhere(page: Page, lab: Lab, ask: Ask) -> None:
+    """In the form for a JSON Schema as in a field for one number."""
+    names = {"a": "1e20", "b": "6.022e23", "c": ".5", "d": "+5", "e": "007"}
+    schema = {
+        "type": "object",
+        "properties": {name: {"type": "number"} for name in [*names, "f"]},
+        "required": list(names),
+    }
+    node = ask(AskOne, question=Question("How many?", Json(schema)))
+    inbox = show(page, lab, of(node))
+    for name, typed in names.items():
+        inbox.get_by_label(name, exact=True).fill(typed)
+    inbox.get_by_label("f", exact=True).fill("1.2.3")
+    inbox.get_by_role("button", name="Answer", exact=True).click()
+    expect(inbox.locator("form > .hitl-verdict")).to_contain_text(
+        "at $.f, '1.2.3' is not of type 'number'"
+    )
+    inbox.get_by_label("f", exact=True).fill("")
+    inbox.get_by_role("button", name="Answer", exact=True).click()
+    assert said(node) == {"a": 1e20, "b": 6.022e23, "c": 0.5, "d": 5, "e": 7}
+
+
+def test_json_can_be_pasted(page: Page, lab: Lab, ask: Ask) -> None:
+    """What the form cannot show stays in the box, with the reason."""
+    schema = Settings.model_json_schema()
+    node = ask(AskOne, question=Question("Which?", Json(schema)))
+    inbox = show(page, lab, of(node))
+    inbox.get_by_label("Cutoff", exact=True).fill("40")
+    spin = inbox.get_by_role("radiogroup", name="Spin")
+    spin.get_by_label("Yes").check()
+    spin.get_by_label("not said").check()
+    inbox.get_by_role("button", name="Edit as JSON").click()
+    box = inbox.locator("textarea")
+    expect(box).to_have_value('{\n  "cutoff": 40,\n  "smearing": "cold"\n}')
+    for typed, why in (
+        ('{"cutoff": 50,}', "JSON"),
+        ("[50]", "the form has no place for all of it"),
+        ('{"cutoff": {"of": 50}}', "the form has no place for all of it"),
+    ):
+        box.fill(typed)
+        inbox.get_by_role("button", name="Edit as a form").click()
+        expect(inbox.locator("form [role=alert]")).to_contain_text(why)
+        expect(box).to_have_value(typed)
+    keep(inbox, "no-form")
+    box.fill(f'{{"cutoff": {LONG}, "more": [1.0]}}')
+    inbox.get_by_role("button", name="Edit as a form").click()
+    expect(inbox.get_by_label("Cutoff", exact=True)).to_have_value(str(LONG))
+    expect(inbox.locator("form [role=alert]")).to_be_empty()
+    expect(inbox.get_by_label("Smearing", exact=True)).to_have_value("")
+    expect(inbox.get_by_label("Smearing", exact=True)).to_have_accessible_description(
+        "(optional)"
+    )
+    inbox.get_by_label("Smearing", exact=True).fill("hot")
+    inbox.get_by_role("button", name="Answer", exact=True).click()
+    assert said(node) == {"cutoff": LONG, "more": [1.0], "smearing": "hot"}

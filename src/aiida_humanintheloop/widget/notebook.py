@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Mapping
@@ -335,7 +336,7 @@ def _evidence(letter: Letter, images: list[bytes]) -> list[dict[str, Any]]:
         if node is None:
             records.append({"uuid": uuid, "title": uuid, "note": "It was deleted."})
             continue
-        record = {"uuid": uuid, "title": title_of(node)}
+        record: dict[str, Any] = {"uuid": uuid, "title": title_of(node)}
         view = _view(node)
         if view.image:
             record["buffer"] = len(images)
@@ -355,23 +356,40 @@ def _view(node: Node) -> View:
 
 
 def _offered(question: Question) -> dict[str, Any]:
-    """Return among what to choose: options as text, which of them by default, nodes."""
+    """Return what is offered: the default, options as text, those chosen, nodes.
+
+    Default and schema are JSON text, as the page would round long numbers.
+    """
     options: list[str] = []
     chosen: list[int] = []
     kind = question.kind
     if isinstance(kind, (kinds.Choice, kinds.Choices)):
         options = [kinds.option_text(each) for each in kind.options]
         several = isinstance(kind, kinds.Choices)
-        default: Any = question.default if several else [question.default]
-        taken = [kinds.option_text(each) for each in default or []]
+        offered: Any = question.default if several else [question.default]
+        taken = [kinds.option_text(each) for each in offered or []]
         chosen = [number for number, text in enumerate(options) if text in taken]
     nodes = _nodes(kind) if isinstance(kind, kinds.Node) else []
-    return {"options": options, "chosen": chosen, "nodes": nodes}
+    default = None if question.default is None else json.dumps(question.default)
+    schema = json.dumps(kind.schema) if isinstance(kind, kinds.Json) else None
+    return {
+        "default": default,
+        "schema": schema,
+        "options": options,
+        "chosen": chosen,
+        "nodes": nodes,
+    }
 
 
 def _meant(content: Mapping[str, Any]) -> Any:
-    """Return what was answered, where the page tells it by its position."""
-    value, kind = content["value"], _letter(content["pk"], content["id"]).question.kind
+    """Return what was answered, where the page tells it by its position.
+
+    A default that nobody has touched is not read from the page, which could change it.
+    """
+    question = _letter(content["pk"], content["id"]).question
+    value, kind = content["value"], question.kind
+    if content.get("isDefault"):
+        return question.default
     if isinstance(kind, kinds.Choice):
         return None if value is None else kind.options[value]
     if isinstance(kind, kinds.Choices):

@@ -10,7 +10,8 @@ const SAY_AGAIN_MS = 1000; // and then after twice as long, and so on
 const SAY_AT_LEAST_MS = 60_000; // that it is shown: a page that was closed says nothing
 const NO_REPLY_MS = 40_000; // the kernel itself gives up before
 const NO_REPLY = "No reply: if the kernel was restarted, run the cell again.";
-const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?$/i;
+// As Python's side reads them in a field for a number.
+const TYPED_NUMBER = /^([+-]?)(\d*)(?:\.(\d*))?(e[+-]?\d+)?$/i;
 const FOCUSABLE = new Set(["button", "input", "select", "summary", "textarea"]);
 // JupyterLab runs this file once for each inbox: a count alone is not unique on a page.
 const OWN = randomId();
@@ -29,10 +30,10 @@ export default {
 function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
-    if (value === undefined || value === null || value === false) continue;
+    if (value === undefined || value === null) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name in element && name !== "list") element[name] = value;
-    else element.setAttribute(name, value === true ? "" : value);
+    else if (value !== false) element.setAttribute(name, value === true ? "" : value);
   }
   if (FOCUSABLE.has(tag) || "tabIndex" in properties) {
     // JupyterLab looks for it on what has the focus: or D, D would delete the cell.
@@ -87,10 +88,6 @@ function inWords(text) {
   return /^\d{4}-\d\d-\d\dT[\d:]+\+00:00$/.test(text) ? moment(text) : text;
 }
 
-function asText(value) {
-  return typeof value === "string" ? value : JSON.stringify(value);
-}
-
 // Say something at once, and again and again until the returned function is called.
 //
 // What is said before JupyterLab has a subshell for it waits behind the cells that run.
@@ -107,10 +104,64 @@ function insist(say) {
 }
 
 // endregion
+// region JSON
+//
+// JavaScript would round 9007199254740993 and take 1.0 for 1, so that a default would
+// change by being shown. Here a number is its text, behind a mark that nobody types.
+
+const MARK = `number-${OWN}:`;
+const MARKED = new RegExp(`"${MARK}([^"]*)"`, "g");
+const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
+
+// Throws a SyntaxError where the text is no JSON.
+function parse(text) {
+  JSON.parse(text);
+  const marked = text.replace(STRING_OR_NUMBER, (part) =>
+    part.startsWith('"') ? part : `"${MARK}${part}"`,
+  );
+  return JSON.parse(marked);
+}
+
+function toJson(value, indent) {
+  return JSON.stringify(value, null, indent).replace(MARKED, "$1");
+}
+
+function asText(value) {
+  if (typeof value !== "string") return toJson(value);
+  return value.startsWith(MARK) ? value.slice(MARK.length) : value;
+}
+
+// The number that was typed as JSON writes it; the text, to be refused, if it is none.
+function numberIn(typed) {
+  const [, sign, whole, part, exponent = ""] = TYPED_NUMBER.exec(typed) ?? [];
+  if (!whole && !part) return typed;
+  const digits = (whole || "0").replace(/^0+(?=\d)/, "");
+  const fraction = part === undefined ? "" : `.${part || "0"}`;
+  return `${MARK}${sign === "-" ? "-" : ""}${digits}${fraction}${exponent}`;
+}
+
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isSame(one, other) {
+  if (Array.isArray(one) && Array.isArray(other)) {
+    return one.length === other.length && one.every((part, i) => isSame(part, other[i]));
+  }
+  if (!isObject(one) || !isObject(other)) return one === other;
+  const names = Object.keys(one);
+  return (
+    names.length === Object.keys(other).length &&
+    names.every((name) => Object.hasOwn(other, name) && isSame(one[name], other[name]))
+  );
+}
+
+// endregion
 // region forms
 //
 // A field is {element, read(), focus()}: `read` returns what the person said, which the
-// workflow judges; nothing is judged here, or two judges could differ.
+// workflow judges; nothing is judged here, or two judges could differ. `described` are
+// the ids of what a screen reader shall say of it.
 
 function lineField({ value, numeric, unit, described, label }) {
   const input = h("input", {
@@ -141,14 +192,18 @@ function textField({ value, described, label, rows = 3, mono }) {
   return { element: area, read: () => area.value, focus: () => area.focus() };
 }
 
-// options: [{value, text, note}]; several: checkboxes in place of radio buttons.
-function optionsField({ options, chosen = [], several, described, label }) {
+// options: [{value, text, note}]; several: checkboxes in place of radio buttons;
+// isOptional: what was chosen by mistake can be taken back.
+function optionsField(said) {
+  const { chosen = [], several, isOptional, described, label } = said;
   const name = newId();
   const isChosen = (value) =>
-    chosen.some((other) => JSON.stringify(other) === JSON.stringify(value));
-  if (!several && options.length > RADIOS_UP_TO) {
-    return selectField({ options, isChosen, described, label });
+    chosen.some((other) => isSame(other, value));
+  if (!several && said.options.length > RADIOS_UP_TO) {
+    return selectField({ options: said.options, isChosen, described, label });
   }
+  const options = [...said.options];
+  if (isOptional) options.push({ value: null, text: "not said" });
   const inputs = options.map((option) =>
     h("input", {
       type: several ? "checkbox" : "radio",
@@ -250,131 +305,167 @@ function hasForm(schema, root, depth = 0) {
   return ["string", "integer", "number", "boolean"].includes(type);
 }
 
-// `read` returns a value as JSON has them, null where nothing was said.
-function schemaField(given, root, value, label, depth = 0, needed = true) {
+// `value` is undefined where the schema's own default is offered, null where nothing is.
+// `read` returns a value as `parse` does, null where nothing was said.
+function schemaField(given, root, value, about) {
   const schema = resolved(given, root);
-  const start = value ?? schema.default;
+  const { depth = 0, needed = true } = about;
+  const start = (value === undefined ? schema.default : value) ?? null;
+  const choice = { ...about, chosen: [start], isOptional: !needed };
   if (schema.enum) {
     const options = schema.enum.map((each) => ({ value: each, text: asText(each) }));
-    return optionsField({ options, chosen: [start], label });
+    return optionsField({ ...choice, options });
   }
-  if (!hasForm(schema, root, depth)) return jsonField(start, label);
-  if (schema.type === "object") {
-    return objectField(schema, root, start, label, depth, needed);
-  }
-  if (schema.type === "boolean") return booleanField({ chosen: [start], label });
-  const field = lineField({ value: start, numeric: schema.type !== "string", label });
+  if (schema.type === "boolean") return booleanField(choice);
+  if (!hasForm(schema, root, depth)) return jsonField(start, about);
+  if (schema.type === "object") return objectField(schema, root, value, about);
+  return lineOf(schema, start, about);
+}
+
+function lineOf(schema, start, about) {
+  const text = start === null ? "" : asText(start);
+  const numeric = schema.type !== "string";
+  const field = text.includes("\n")
+    ? textField({ ...about, value: text })
+    : lineField({ ...about, value: text, numeric });
+  const untouched = field.read();
   const read = () => {
     const typed = field.read();
+    if (typed === untouched) return start;
     if (typed.trim() === "") return null;
-    return schema.type === "string" ? typed : numberIn(typed.trim());
+    return numeric ? numberIn(typed.trim()) : typed;
   };
   return { ...field, read };
 }
 
-// The number that was typed; the text where there is none, or JavaScript would round it.
-function numberIn(typed) {
-  const number = Number(typed);
-  const isKept = !Number.isInteger(number) || Number.isSafeInteger(number);
-  return JSON_NUMBER.test(typed) && Number.isFinite(number) && isKept ? number : typed;
-}
-
-function objectField(schema, root, value, label, depth, needed) {
+function objectField(schema, root, value, about) {
+  const { label, described, depth = 0, needed = true } = about;
+  const given = value ?? (value === undefined ? schema.default : null) ?? null;
+  const start = isObject(given) ? given : {};
   const required = new Set(schema.required ?? []);
   const fields = Object.entries(schema.properties).map(([name, part]) => {
-    const about = resolved(part, root);
+    const { description, nullable } = resolved(part, root);
     const title = part.title ?? name; // not that of what a $ref leads to
     const isNeeded = required.has(name);
-    const field = schemaField(part, root, value?.[name], title, depth + 1, isNeeded);
-    const mark = isNeeded ? "" : " (optional)";
-    const line = h(
-      "div",
-      { className: "hitl-part" },
-      h("div", {}, `${title}${mark}`),
-      about.description
-        ? h("div", { className: "hitl-dim" }, about.description)
-        : null,
-      field.element,
-    );
-    return { name, line, field, saysNull: isNeeded && about.nullable };
+    const inner = { label: title, depth: depth + 1, needed: isNeeded };
+    const notes = [
+      description,
+      hasForm(part, root, depth + 1) ? "" : 'As JSON: [1, 2], {"a": 1} or "text".',
+    ];
+    const hints = notes
+      .filter(Boolean)
+      .map((note) => h("div", { className: "hitl-dim", id: newId() }, note));
+    const mark = h("span", { id: newId() }, isNeeded ? "" : " (optional)");
+    inner.described = [mark, ...hints].map((each) => each.id).join(" ");
+    // What a given object leaves out is left out, whatever the schema's default is.
+    const own = Object.hasOwn(start, name) ? start[name] : null;
+    const field = schemaField(part, root, given === null ? undefined : own, inner);
+    const head = h("div", {}, title, mark);
+    const line = h("div", { className: "hitl-part" }, head, ...hints, field.element);
+    const saysNull = (isNeeded && nullable) || start[name] === null;
+    return { name, line, field, saysNull };
   });
   const filled = () => {
-    const said = {};
+    const said = { ...start }; // with what has no field
     for (const { name, field, saysNull } of fields) {
       const part = field.read();
       if (part !== null || saysNull) said[name] = part;
+      else delete said[name];
     }
     return said;
   };
-  const untouched = JSON.stringify(filled());
+  const untouched = filled();
   const read = () => {
     const said = filled();
-    const isLeft = JSON.stringify(said) === untouched && !value;
-    return isLeft && !needed ? null : said;
+    return isSame(said, untouched) && !needed && given === null ? null : said;
   };
   const element = h(
     "div",
-    { className: depth ? "hitl-nested" : "", role: "group", "aria-label": label },
+    {
+      className: depth ? "hitl-nested" : "",
+      role: "group",
+      "aria-label": label,
+      "aria-describedby": described,
+    },
     ...fields.map(({ line }) => line),
   );
   return { element, read, focus: () => fields[0].field.focus() };
 }
 
-function rawField(value, label) {
-  const isNothing = value === undefined || value === null;
-  const text = isNothing ? "" : JSON.stringify(value, null, 2);
-  return textField({ value: text, label, rows: 5, mono: true });
+function rawField(value, about) {
+  const text = value === undefined || value === null ? "" : toJson(value, 2);
+  return textField({ ...about, value: text, rows: 5, mono: true });
 }
 
 // A part for which there is no form. What is no JSON is sent as it is, and refused.
-function jsonField(value, label) {
-  const field = rawField(value, label);
-  return { ...field, read: () => (field.read().trim() ? parsed(field.read()) : null) };
-}
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
+function jsonField(value, about) {
+  const field = rawField(value, about);
+  const read = () => {
+    const text = field.read().trim();
+    try {
+      return text ? parse(text) : null;
+    } catch {
+      return text;
+    }
+  };
+  return { ...field, read };
 }
 
 // The form, and beside it the same as JSON for whoever prefers to paste. What is read is
 // JSON text: Python keeps the long numbers in it, and a word that looks like a number.
-function jsonSchemaField(kind, value, label) {
-  const schema = kind.described_by;
-  const raw = (start) => rawField(start, label);
+function jsonSchemaField(schema, value, about) {
+  const raw = (start) => rawField(start, about);
+  // None where it would lose something of what it starts with.
   const form = (start) => {
-    const field = schemaField(schema, schema, start, label);
-    const read = () => (field.read() === null ? "" : JSON.stringify(field.read()));
+    const field = schemaField(schema, schema, start, about);
+    if (start !== undefined && !isSame(field.read(), start)) return null;
+    const read = () => (field.read() === null ? "" : toJson(field.read()));
     return { ...field, read };
   };
   if (!hasForm(schema, schema)) return raw(value);
-  let field = form(value);
+  let field = form(value ?? undefined);
+  let isRaw = field === null;
+  field ??= raw(value);
   const place = h("div", {}, field.element);
-  let isRaw = false;
-  const other = h("button", { type: "button", className: "hitl-link" }, "Edit as JSON");
-  other.addEventListener("click", () => {
-    const said = field.read().trim();
-    isRaw = !isRaw;
-    field = (isRaw ? raw : form)(said ? parsed(said) : undefined);
+  const why = h("p", { className: "hitl-verdict", role: "alert" });
+  why.dataset.outcome = "refused";
+  const other = h("button", { type: "button", className: "hitl-link" });
+  const show = () => {
     place.replaceChildren(field.element);
     other.textContent = isRaw ? "Edit as a form" : "Edit as JSON";
+  };
+  const change = () => {
+    const text = field.read().trim();
+    const start = text ? parse(text) : undefined;
+    const changed = isRaw ? form(start) : raw(start);
+    if (changed === null) throw new Error("the form has no place for all of it.");
+    field = changed;
+    isRaw = !isRaw;
+    show();
+  };
+  other.addEventListener("click", () => {
+    why.textContent = "";
+    try {
+      change();
+    } catch (error) {
+      why.textContent = `This cannot be shown as a form: ${error.message}`;
+    }
     field.focus();
   });
-  const element = h("div", {}, place, other);
+  show();
+  const element = h("div", {}, place, why, other);
   return { element, read: () => field.read(), focus: () => field.focus() };
 }
 
 // endregion
 
-// offered: {options, chosen, nodes}; an option is read as its position, as JavaScript
-// does not tell 1.0 from 1.
+// offered: {default, schema, options, chosen, nodes}, the first two as JSON text. An option
+// is read as its position.
 function fieldFor(question, offered, described) {
   const { kind } = question;
   const label = question.text;
-  const value = question.default;
+  const start = offered.default === null ? null : parse(offered.default);
+  const value = start === null ? "" : asText(start);
   const said = { value, described, label };
   const options = offered.options.map((text, index) => ({ value: index, text }));
   const { chosen } = offered;
@@ -383,7 +474,7 @@ function fieldFor(question, offered, described) {
     case "float":
       return lineField({ ...said, numeric: true, unit: kind.unit });
     case "boolean":
-      return booleanField({ ...said, chosen: [value] });
+      return booleanField({ ...said, chosen: [start] });
     case "choice":
       return optionsField({ ...said, options, chosen });
     case "choices":
@@ -391,9 +482,9 @@ function fieldFor(question, offered, described) {
     case "node":
       return nodeField({ ...said, chosen: [value] }, kind, offered.nodes);
     case "json":
-      return jsonSchemaField(kind, value, label);
+      return jsonSchemaField(parse(offered.schema), start, { described, label });
     default:
-      return kind.max_length && kind.max_length <= 80
+      return kind.max_length && kind.max_length <= 80 && !value.includes("\n")
         ? lineField(said)
         : textField(said);
   }
@@ -565,6 +656,11 @@ class Item {
     });
     form.addEventListener("keydown", (event) => this.pressed(event));
     this.form = form;
+    this.isDefault = () => false;
+    if (content.offered.default !== null) {
+      const before = JSON.stringify(this.field.read());
+      this.isDefault = () => JSON.stringify(this.field.read()) === before;
+    }
     this.untouched = this.typed();
     this.panel.replaceChildren(
       ...this.heading(question, deadline),
@@ -622,7 +718,8 @@ class Item {
     this.say("Sending…", "");
     const { key, pk, id } = this.row;
     const [value, comment] = [this.field.read(), this.comment.read().trim()];
-    this.inbox.tell({ type: "answer", key, pk, id, value, comment });
+    const isDefault = this.isDefault();
+    this.inbox.tell({ type: "answer", key, pk, id, value, isDefault, comment });
     this.expectReply((error) => this.hear({ error }));
   }
 
