@@ -14,7 +14,9 @@ from typing import Any
 
 from aiida.common.links import LinkType
 from aiida.orm import Node, ProcessNode, QueryBuilder, WorkflowNode
+from aiida.orm.utils.node import get_query_type_from_type_string
 
+from . import kinds
 from .connection import Connection, daemon_runs
 from .conversation import Conversation, load_workflow
 from .database import UNFINISHED, look_anew
@@ -34,10 +36,13 @@ __all__ = [
     "history",
     "like",
     "load_workflow",
+    "nodes_for",
     "open_questions",
     "wait_for_question",
     "waiting",
 ]
+
+_MOST_OFFERED, _MOST_LOOKED_AT = 50, 500
 
 
 @dataclass(frozen=True)
@@ -246,3 +251,18 @@ def evidence(letters: Iterable[Letter]) -> dict[str, Node]:
         return {}
     query = QueryBuilder().append(Node, filters={"uuid": {"in": sorted(uuids)}})
     return {node.uuid: node for node in query.all(flat=True)}
+
+
+def nodes_for(kind: kinds.Node) -> list[Node]:
+    """Return the nodes among which to choose: those offered, or the newest that fit."""
+    query = QueryBuilder()
+    if kind.among:
+        query.append(Node, filters={"uuid": {"in": list(kind.among)}})
+        found = {node.uuid: node for node in query.all(flat=True)}
+        return [found[uuid] for uuid in kind.among if uuid in found]
+    names = map(get_query_type_from_type_string, kind.of)
+    types = [{"like": f"{name}%"} for name in names]
+    query.append(Node, filters={"node_type": {"or": types}} if types else {})
+    query.order_by({Node: {"id": "desc"}}).limit(_MOST_LOOKED_AT)
+    # All at once: what iterates and stops early leaves its transaction open.
+    return list(filter(kind.has_type_of, query.all(flat=True)))[:_MOST_OFFERED]

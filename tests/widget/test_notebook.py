@@ -185,6 +185,8 @@ def test_options_are_offered_as_text_and_told_by_their_position(
     kind = Choice([0.5, 1.0, long])
     node = ask(AskOne, question=Question("Which?", kind, default=1.0))
     assert offered(node, monkeypatch) == {
+        "default": "1.0",
+        "schema": None,
         "options": ["0.5", "1.0", str(long)],
         "chosen": [1],
         "nodes": [],

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,30 +12,35 @@ from typing import Any
 
 import anywidget
 import traitlets
-from aiida.common.links import LinkType
-from aiida.orm import Node, ProcessNode, QueryBuilder, WorkChainNode
-from aiida.orm.utils.node import get_query_type_from_type_string
+from aiida.orm import ProcessNode
 
-from .. import inbox, kinds
+from .. import inbox
 from ..database import DatabaseLost
 from ..decision import decisions
-from ..exceptions import HumanInTheLoopError, NoQuestion, NoSuchWorkflow
+from ..exceptions import NoSuchWorkflow
 from ..inbox import Waiting
 from ..mailbox import Letter
-from ..question import Question
 from ..records import decision_rows, history_rows, letter_record
 from ..text import shown
-from .evidence import View, title_of, view_of
 from .lookout import LOOKOUT, Sight, end_transaction
+from .page import (
+    MOST_CLOSED,
+    closed_records,
+    end_of,
+    evidence_records,
+    in_a_line,
+    key_of,
+    letter_of,
+    meant,
+    offered,
+    outputs,
+    rows,
+)
 
 __all__ = ["Inbox", "ask"]
 
-_LOGGER = logging.getLogger(__name__)
 # To answer, and to fetch what is shown, takes a while where the daemon is busy.
 _THREADS = ThreadPoolExecutor(4, thread_name_prefix="aiida-hitl-inbox")
-_TEXT_CHARACTERS = 300
-_MOST_CLOSED = 5
-_MOST_OFFERED, _MOST_LOOKED_AT = 50, 500
 _VIA = "notebook"
 # A page says each minute that it is there, one in the background sometimes later.
 _SILENCE_SECONDS = 300.0
@@ -112,13 +115,15 @@ class Inbox(anywidget.AnyWidget):
             if sight.waiting is None:
                 return
             wanted = [each for each in sight.waiting if self._is_wanted(each)]
-            now = {_key(x, letter): (x, letter) for x in wanted for letter in x.letters}
+            now = {
+                key_of(x, letter): (x, letter) for x in wanted for letter in x.letters
+            }
             gone = [asked for key, asked in self._open.items() if key not in now]
             self._open = now
             if gone:
                 self._past = None  # of what the workflow called, it does not see it
-                self.closed = [*self.closed, *_closed(gone)][-_MOST_CLOSED:]
-            self.questions = [row for each in wanted for row in _rows(each)]
+                self.closed = [*self.closed, *closed_records(gone)][-MOST_CLOSED:]
+            self.questions = [row for each in wanted for row in rows(each)]
             self._show_past()
 
     def _is_wanted(self, each: Waiting) -> bool:
@@ -143,8 +148,8 @@ class Inbox(anywidget.AnyWidget):
         self.history = history_rows(x for x in letters if not x.is_open)
         self.decisions = decision_rows(decisions(node))
         if node.is_terminated:
-            self.ended = _end_of(node)
-            self.outputs = _outputs(node)
+            self.ended = end_of(node)
+            self.outputs = outputs(node)
 
     # endregion
     # region what the page says
@@ -181,12 +186,12 @@ class Inbox(anywidget.AnyWidget):
         reply = _reply("question", content)
         images: list[bytes] = []
         try:
-            letter = _letter(content["pk"], content["id"])
+            letter = letter_of(content["pk"], content["id"])
             reply["question"] = letter_record(letter)
-            reply["offered"] = _offered(letter.question)
-            reply["evidence"] = _evidence(letter, images)
+            reply["offered"] = offered(letter.question)
+            reply["evidence"] = evidence_records(letter, images)
         except (Exception, DatabaseLost) as error:
-            reply["error"] = _in_a_line(error)
+            reply["error"] = in_a_line(error)
         end_transaction()
         self.send(reply, buffers=images)
 
@@ -196,7 +201,7 @@ class Inbox(anywidget.AnyWidget):
         try:
             verdict = inbox.answer(
                 content["pk"],
-                _meant(content),
+                meant(content),
                 question=content["id"],
                 comment=content.get("comment") or None,
                 via=_VIA,
@@ -205,7 +210,7 @@ class Inbox(anywidget.AnyWidget):
             if verdict.accepted:
                 reply["said"] = shown(verdict.value)
         except (Exception, DatabaseLost) as error:
-            reply["error"] = _in_a_line(error)
+            reply["error"] = in_a_line(error)
         end_transaction()
         self.send(reply)
         LOOKOUT.hurry()
@@ -262,185 +267,3 @@ def _reply(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
     All pages of an inbox hear it, so it names the one that is meant.
     """
     return {"type": kind, "key": content["key"], "page": content.get("page")}
-
-
-def _key(each: Waiting, letter: Letter | None) -> str:
-    return f"{each.uuid}.{letter.id if letter else ''}"
-
-
-def _rows(each: Waiting) -> list[dict[str, Any]]:
-    """Return a record per open question, or for what waits without one."""
-    of_the_workflow = {
-        "pk": each.pk,
-        "workflow": each.workflow,
-        "caller": "" if each.root[0] == each.pk else f"{each.root[1]} <{each.root[0]}>",
-    }
-    if not each.letters:
-        about = {"text": each.reason, "since": each.since.isoformat(), "id": None}
-        return [{**of_the_workflow, **about, "key": _key(each, None)}]
-    return [
-        {
-            **of_the_workflow,
-            "key": _key(each, letter),
-            "id": letter.id,
-            "name": letter.name,
-            "text": letter.question.text[:_TEXT_CHARACTERS],
-            "since": letter.asked_at.isoformat(),
-            "deadline": letter.deadline.isoformat() if letter.deadline else None,
-            "assignees": list(letter.question.assignees),
-        }
-        for letter in each.letters
-    ]
-
-
-def _closed(gone: list[tuple[Waiting, Letter]]) -> list[dict[str, Any]]:
-    """Return what became of questions that are no longer open, newest last."""
-    records = []
-    for each, asked in gone[-_MOST_CLOSED:]:
-        try:
-            letters = inbox.history(each.uuid)
-        except NoSuchWorkflow:  # it was deleted
-            continue
-        for row in history_rows(x for x in letters if x.id == asked.id):
-            _, question, value, by, _, via, *_ = row
-            records.append(
-                {
-                    "key": _key(each, asked),
-                    "pk": each.pk,
-                    "workflow": f"{each.workflow} <{each.pk}>",
-                    "question": question[:_TEXT_CHARACTERS],
-                    "value": value,
-                    "by": by,
-                    "via": via,
-                }
-            )
-    return records
-
-
-def _letter(pk: int, question: str) -> Letter:
-    for letter in inbox.history(pk):
-        if letter.id == question:
-            return letter
-    raise NoQuestion(f"{pk} never asked question {question}.")
-
-
-def _evidence(letter: Letter, images: list[bytes]) -> list[dict[str, Any]]:
-    """Return what the page shows of the evidence.
-
-    :param images: gets their contents, which the records name by position.
-    """
-    found = inbox.evidence([letter])
-    records: list[dict[str, Any]] = []
-    for uuid in letter.question.evidence:
-        node = found.get(uuid)
-        if node is None:
-            records.append({"uuid": uuid, "title": uuid, "note": "It was deleted."})
-            continue
-        record: dict[str, Any] = {"uuid": uuid, "title": title_of(node)}
-        view = _view(node)
-        if view.image:
-            record["buffer"] = len(images)
-            images.append(view.image)
-        seen = {k: v for k, v in asdict(view).items() if v and k != "image"}
-        records.append({**record, **seen})
-    return records
-
-
-def _view(node: Node) -> View:
-    """Return what to show; one node that cannot be shown hides no other."""
-    try:
-        return view_of(node)
-    except Exception as error:
-        _LOGGER.exception("%s cannot be shown", node)
-        return View(note=f"It cannot be shown: {_in_a_line(error)}")
-
-
-def _offered(question: Question) -> dict[str, Any]:
-    """Return what is offered: the default, options as text, those chosen, nodes.
-
-    Default and schema are JSON text, as the page would round long numbers.
-    """
-    options: list[str] = []
-    chosen: list[int] = []
-    kind = question.kind
-    if isinstance(kind, (kinds.Choice, kinds.Choices)):
-        options = [kinds.option_text(each) for each in kind.options]
-        several = isinstance(kind, kinds.Choices)
-        offered: Any = question.default if several else [question.default]
-        taken = [kinds.option_text(each) for each in offered or []]
-        chosen = [number for number, text in enumerate(options) if text in taken]
-    nodes = _nodes(kind) if isinstance(kind, kinds.Node) else []
-    default = None if question.default is None else json.dumps(question.default)
-    schema = json.dumps(kind.schema) if isinstance(kind, kinds.Json) else None
-    return {
-        "default": default,
-        "schema": schema,
-        "options": options,
-        "chosen": chosen,
-        "nodes": nodes,
-    }
-
-
-def _meant(content: Mapping[str, Any]) -> Any:
-    """Return what was answered, where the page tells it by its position.
-
-    A default that nobody has touched is not read from the page, which could change it.
-    """
-    question = _letter(content["pk"], content["id"]).question
-    value, kind = content["value"], question.kind
-    if content.get("isDefault"):
-        return question.default
-    if isinstance(kind, kinds.Choice):
-        return None if value is None else kind.options[value]
-    if isinstance(kind, kinds.Choices):
-        return [kind.options[position] for position in value]
-    return value
-
-
-def _nodes(kind: kinds.Node) -> list[dict[str, str]]:
-    """Return the nodes among which to choose: those offered, or the newest that fit."""
-    query = QueryBuilder()
-    if kind.among:
-        query.append(Node, filters={"uuid": {"in": list(kind.among)}})
-        found = {node.uuid: node for node in query.all(flat=True)}
-        nodes = [found[uuid] for uuid in kind.among if uuid in found]
-    else:
-        names = map(get_query_type_from_type_string, kind.of)
-        types = [{"like": f"{name}%"} for name in names]
-        query.append(Node, filters={"node_type": {"or": types}} if types else {})
-        query.order_by({Node: {"id": "desc"}}).limit(_MOST_LOOKED_AT)
-        # All at once: what iterates and stops early leaves its transaction open.
-        nodes = list(filter(kind.has_type_of, query.all(flat=True)))[:_MOST_OFFERED]
-    return [
-        {
-            "uuid": node.uuid,
-            "title": title_of(node),
-            "description": node.description or f"{node.ctime:%Y-%m-%d %H:%M}",
-        }
-        for node in nodes
-    ]
-
-
-def _end_of(node: WorkChainNode) -> str:
-    """Return in one line how a workflow ended."""
-    if node.is_finished_ok:
-        return "The workflow has finished."
-    state = node.process_state.value if node.process_state else "gone"
-    code = f" [{node.exit_status}]" if node.exit_status else ""
-    return f"The workflow is {state}{code}. {node.exit_message or ''}".rstrip()
-
-
-def _outputs(node: WorkChainNode) -> list[str]:
-    """Return a line for each output."""
-    links = node.base.links.get_outgoing(link_type=LinkType.RETURN).all()
-    return sorted(f"{link.link_label}: {title_of(link.node)}" for link in links)
-
-
-def _in_a_line(error: BaseException) -> str:
-    """Return what to tell a person of an error."""
-    if isinstance(error, DatabaseLost):
-        return "The database of the profile is away: try again."
-    if not isinstance(error, HumanInTheLoopError):
-        _LOGGER.error("the inbox met a mistake", exc_info=error)
-        return f"{type(error).__name__}: {error}".splitlines()[0]
-    return str(error)
