@@ -35,6 +35,13 @@ def test_numbers_and_words_are_shown_as_they_are() -> None:
     assert view_of(Dict({"a": "b" * 600})).rows == [["a", "b" * 500 + "…"]]
     assert view_of(List([[1, 2], [3]])).text == "[\n  [ 1, 2 ],\n  [ 3 ]\n]"
     assert '"a": 1' in view_of(Dict({"b": {"a": 1}})).text
+    assert (
+        view_of(List(["a  b", "[\n1\n]", 1.0])).text == '[ "a  b", "[\\n1\\n]", 1.0 ]'
+    )
+    nested = Dict({"b": {"a": [], "c": ["ä"]}, "d": {}})
+    assert view_of(nested).text == (
+        '{\n  "b": {\n    "a": [],\n    "c": [ "ä" ]\n  },\n  "d": {}\n}'
+    )
     assert view_of(Data()).text
 
 

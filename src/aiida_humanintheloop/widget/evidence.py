@@ -6,7 +6,7 @@ import codecs
 import io
 import json
 import mimetypes
-import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
@@ -37,7 +37,9 @@ __all__ = ["View", "title_of", "view_of"]
 _MOST_CHARACTERS, _MOST_IN_A_CELL = 20_000, 500
 _MOST_FILE_BYTES = 10_000_000
 _MOST_ROWS, _MOST_LINES, _MOST_NAMED = 100, 50, 10
-_PLAIN_LIST = re.compile(r"\[\n[^][{}]*\n *\]")
+_INDENT = "  "
+# matplotlib is not made for threads, and each inbox has some.
+_DRAWING = threading.Lock()
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 
 
@@ -213,9 +215,25 @@ def _in_a_cell(value: object) -> str:
 
 
 def _of_json(value: Any) -> View:
-    """Show it indented, but what is in a list of numbers or words on one line."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    return _of_text(_PLAIN_LIST.sub(lambda found: " ".join(found[0].split()), text))
+    return _of_text(_indented(value))
+
+
+def _indented(value: Any, margin: str = "\n") -> str:
+    """Return it as JSON, with a list of numbers or words on one line."""
+    inner = margin + _INDENT
+    if isinstance(value, dict) and value:
+        parts = [f"{_on_a_line(k)}: {_indented(v, inner)}" for k, v in value.items()]
+        return f"{{{inner}{f',{inner}'.join(parts)}{margin}}}"
+    if not isinstance(value, list) or not value:
+        return _on_a_line(value)
+    if any(isinstance(each, (dict, list)) for each in value):
+        parts = [_indented(each, inner) for each in value]
+        return f"[{inner}{f',{inner}'.join(parts)}{margin}]"
+    return f"[ {', '.join(map(_on_a_line, value))} ]"
+
+
+def _on_a_line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _of_rows(
@@ -245,21 +263,22 @@ def _of_curves(label: str, x: Any, curves: Sequence[tuple[str, Any]]) -> View:
             for i in range(min(len(x), _MOST_ROWS))
         ]
         return _of_rows(columns, rows, of=len(x))
-    figure = Figure(figsize=(5, 3.2), layout="constrained")
-    axes = figure.subplots()
-    axes.set_xlabel(label, parse_math=False)  # a lone $ would be a mistake in TeX
-    if np.asarray(x).dtype.kind in "iu":
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    drawn = curves[:_MOST_LINES]
-    for name, y in drawn:
-        axes.plot(x[: len(y)], y, ".-" if len(y) <= _MOST_ROWS else "-", label=name)
-    if len(drawn) == 1:
-        axes.set_ylabel(columns[1], parse_math=False)
-    elif len(drawn) <= _MOST_NAMED:
-        for text in axes.legend().get_texts():
-            text.set_parse_math(False)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=160)
+    with _DRAWING:
+        figure = Figure(figsize=(5, 3.2), layout="constrained")
+        axes = figure.subplots()
+        axes.set_xlabel(label, parse_math=False)  # a lone $ would be a mistake in TeX
+        if np.asarray(x).dtype.kind in "iu":
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        drawn = curves[:_MOST_LINES]
+        for name, y in drawn:
+            axes.plot(x[: len(y)], y, ".-" if len(y) <= _MOST_ROWS else "-", label=name)
+        if len(drawn) == 1:
+            axes.set_ylabel(columns[1], parse_math=False)
+        elif len(drawn) <= _MOST_NAMED:
+            for text in axes.legend().get_texts():
+                text.set_parse_math(False)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=160)
     return View(
         image=file.getvalue(),
         mime="image/png",
