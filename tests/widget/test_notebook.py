@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -11,10 +14,11 @@ import pytest
 from aiida.orm import ArrayData, BandsData, Data, Int, WorkChainNode
 
 from aiida_humanintheloop import Choice, Node, NoSuchWorkflow, Question
-from aiida_humanintheloop.inbox import answer
+from aiida_humanintheloop.inbox import Waiting, answer
 from aiida_humanintheloop.widget import Inbox
 from aiida_humanintheloop.widget import ask as ask_here
-from tests.asking import AskOne, AskTwo
+from aiida_humanintheloop.widget.page import rows
+from tests.asking import AskOne, AskTwo, Parent
 from tests.conftest import ended, have_daemon, run_async, verdi, wait_until
 
 Ask = Callable[..., WorkChainNode]
@@ -79,10 +83,43 @@ def test_one_workflow_has_its_past(daemon: None, ask: Ask) -> None:
     assert "questions wait" in repr(last)
 
 
+def test_a_workflow_that_only_calls_is_shown_with_what_it_called(
+    daemon: None, ask: Ask
+) -> None:
+    """And can be waited for: it asks through what it called."""
+    parent = ask(Parent, question=Question("Of the child?"))
+    ask(AskOne, question=Question("Other?"))
+    inbox = Inbox(parent.pk)
+    (row,) = inbox.questions
+    assert (row["text"], row["caller"]) == ("Of the child?", f"Parent <{parent.pk}>")
+    assert inbox.history == []
+
+    async def answered() -> Any:
+        asked = asyncio.create_task(ask_here(parent, timeout=60))
+        await asyncio.sleep(0)
+        threading.Thread(target=answer, args=[row["pk"], "yes"]).start()
+        return await asked
+
+    assert run_async(answered()).answer.value == "yes"
+    ended(parent)
+    assert Inbox(parent).ended == "The workflow has finished."
+
+
 def test_what_is_no_workflow_is_refused(daemon: None) -> None:
     """At once, and in a line."""
     with pytest.raises(NoSuchWorkflow, match="There is no workflow 99999999"):
         Inbox(99999999)
+    with pytest.raises(NoSuchWorkflow, match="is a Int, which is no workflow"):
+        Inbox(Int(1).store().pk)
+
+
+def test_what_only_was_paused_says_how_it_goes_on(profile: str) -> None:
+    """By its computer, where that had failed."""
+    about: dict[str, Any] = {"uuid": "u", "workflow": "W", "callers": (), "reason": "r"}
+    paused = Waiting(pk=1, since=datetime.now(timezone.utc), **about)
+    assert rows(paused)[0]["play"] == "verdi process play 1"
+    held_up = replace(paused, computer="my cluster")
+    assert rows(held_up)[0]["play"] == "aiida-hitl play --computer 'my cluster'"
 
 
 def test_a_page_that_sends_nonsense_is_not_heard(daemon: None) -> None:
@@ -105,6 +142,41 @@ def test_evidence_that_was_deleted_hides_no_question(
     wait_until(lambda: bool(sent), "the page is answered")
     assert sent[0]["question"]["question"]["text"] == "Good?"
     assert sent[0]["evidence"][0]["note"] == "It was deleted."
+
+
+def test_a_page_that_asks_again_is_answered_once(
+    daemon: None, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same evidence is not drawn by several threads at once."""
+    node = ask(AskOne, question=Question("Good?"))
+    inbox, go = Inbox(node), threading.Event()
+    sent = sent_of(inbox, monkeypatch)
+
+    def draw(letter: Any, images: list[bytes]) -> list[Any]:
+        go.wait(60)
+        return []
+
+    monkeypatch.setattr("aiida_humanintheloop.widget.notebook.evidence_records", draw)
+    wanted = {"type": "open", "key": "k", "pk": node.pk, "id": "1", "page": "a"}
+    for content in (wanted, wanted, wanted, {**wanted, "page": "b"}):
+        hears(inbox, content)
+    go.set()
+    wait_until(lambda: not inbox._fetching, "all is sent")
+    assert sorted(reply["page"] for reply in sent) == ["a", "b"]
+    hears(inbox, wanted)
+    wait_until(lambda: len(sent) == 3, "it can be asked for again")
+
+
+def test_a_page_is_told_that_it_was_heard(
+    daemon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it could not tell a kernel that is gone from one with no news."""
+    inbox = Inbox()
+    sent = sent_of(inbox, monkeypatch)
+    hears(inbox, SHOWN)
+    hears(inbox, HIDDEN)
+    assert sent == [{"type": "seen", "page": "a"}]
+    wait_until(lambda: not lookouts(), "nobody looks")
 
 
 def test_to_ask_takes_no_longer_than_it_is_given(daemon: None, ask: Ask) -> None:

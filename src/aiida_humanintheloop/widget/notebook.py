@@ -15,22 +15,24 @@ import traitlets
 from aiida.orm import ProcessNode
 
 from .. import inbox
-from ..database import DatabaseLost
+from ..database import DatabaseLost, look_anew
 from ..decision import decisions
 from ..exceptions import NoSuchWorkflow
 from ..inbox import Waiting
-from ..mailbox import Letter
+from ..mailbox import Letter, Mailbox
 from ..records import decision_rows, history_rows, letter_record
 from ..text import shown
 from .lookout import LOOKOUT, Sight, end_transaction
 from .page import (
     MOST_CLOSED,
     closed_records,
+    closed_within,
     end_of,
     evidence_records,
     in_a_line,
     key_of,
     letter_of,
+    load_any_workflow,
     meant,
     offered,
     outputs,
@@ -42,7 +44,7 @@ __all__ = ["Inbox", "ask"]
 # To answer, and to fetch what is shown, takes a while where the daemon is busy.
 _THREADS = ThreadPoolExecutor(4, thread_name_prefix="aiida-hitl-inbox")
 _VIA = "notebook"
-# A page says each minute that it is there, one in the background sometimes later.
+# A page says every 20 s that it is there, one in the background less often.
 _SILENCE_SECONDS = 300.0
 
 
@@ -56,7 +58,8 @@ class Inbox(anywidget.AnyWidget):
     :param everything: also what waits without a question, as `aiida-hitl list --all`.
     :ivar questions: what waits, newest last, as records.
     :ivar trouble: what is in the way of an answer; empty if nothing is.
-    :raises NoSuchWorkflow: if there is no such workflow, or it never asks.
+    :raises NoSuchWorkflow: if there is no such workflow.
+    :raises Unreachable: if the database of the profile does not answer.
     """
 
     _esm = Path(__file__).with_name("widget.js")
@@ -78,10 +81,12 @@ class Inbox(anywidget.AnyWidget):
     ) -> None:
         """Look what waits; from when it is shown, it does so again at each news."""
         # Not the node, which belongs to the thread that has loaded it.
-        pk = None if workflow is None else inbox.load_workflow(workflow).pk
+        pk = None if workflow is None else load_any_workflow(workflow).pk
         self._everything = everything
         # When each page last said that it shows this.
         self._pages: dict[str, float] = {}
+        # What is on its way: a page that had no reply for a while asks again.
+        self._fetching: set[tuple[Any, Any]] = set()
         # By key, what was open at the last look.
         self._open: dict[str, tuple[Waiting, Letter]] = {}
         self._past: tuple[Any, bool] | None = None
@@ -136,11 +141,11 @@ class Inbox(anywidget.AnyWidget):
         if self.only is None:
             return
         try:
-            node = inbox.load_workflow(self.only)
+            node = load_any_workflow(self.only)
         except NoSuchWorkflow:  # it was deleted
             self.ended = f"The workflow {self.only} is no longer there."
             return
-        letters = inbox.history(node)
+        letters = Mailbox(node).letters()
         said = [(letter.is_open, letter.decision) for letter in letters]
         if self._past == (said, node.is_terminated):
             return
@@ -163,13 +168,14 @@ class Inbox(anywidget.AnyWidget):
             case "hidden":
                 self._is_hidden(said)
             case "open":
-                _THREADS.submit(self._send_question, said)
+                self._fetch(said)
             case "answer":
                 _THREADS.submit(self._answer, said)
 
     def _is_shown(self, content: Mapping[str, Any]) -> None:
         self._pages[str(content.get("page"))] = time.monotonic()
         LOOKOUT.tell(self, self._show)
+        self.send({"type": "seen", "page": content.get("page")})
 
     def _is_hidden(self, content: Mapping[str, Any]) -> None:
         if self._pages.pop(str(content.get("page")), None) and not self._pages:
@@ -180,6 +186,13 @@ class Inbox(anywidget.AnyWidget):
         for page, said_at in list(self._pages.items()):
             if time.monotonic() > said_at + _SILENCE_SECONDS:
                 self._is_hidden({"page": page})
+
+    def _fetch(self, content: Mapping[str, Any]) -> None:
+        wanted = content.get("page"), content.get("key")
+        if wanted not in self._fetching:
+            self._fetching.add(wanted)
+            sent = _THREADS.submit(self._send_question, content)
+            sent.add_done_callback(lambda _: self._fetching.discard(wanted))
 
     def _send_question(self, content: Mapping[str, Any]) -> None:
         """Send what a form needs: the question in full, what to look at."""
@@ -223,28 +236,32 @@ async def ask(
 ) -> Letter | None:
     """Show the form of a workflow's next question here, and go on once it is answered.
 
+    Or that of a workflow that it called.
     For a notebook that needs the answer in its next cell: `letter = await ask(pk)`.
     Whoever answers, and wherever, it goes on.
 
     :param timeout: seconds, None waits for as long as it takes.
     :return: the question with its answer; None if the workflow ended without one.
-    :raises NoSuchWorkflow: if there is no such workflow, or it never asks.
+    :raises NoSuchWorkflow: if there is no such workflow.
+    :raises Unreachable: if the database of the profile does not answer.
     :raises TimeoutError: if nobody has answered in that time.
     """
     from IPython.display import display
 
-    node = inbox.load_workflow(workflow)
-    known = {letter.id for letter in inbox.history(node) if not letter.is_open}
-    display(Inbox(node))  # type: ignore[no-untyped-call]
+    node = load_any_workflow(workflow)
+    known = set(closed_within(node))
+    display(Inbox(node))  # type: ignore[no-untyped-call]  # IPython's has no types
     news, loop, watcher = asyncio.Event(), asyncio.get_running_loop(), object()
 
     async def answered() -> Letter | None:
         while True:
             news.clear()
-            closed = [x for x in inbox.history(node) if not x.is_open]
-            new = [letter for letter in closed if letter.id not in known]
-            if new or node.is_terminated:
+            look_anew()
+            has_ended, closed = node.is_terminated, closed_within(node)
+            new = [letter for key, letter in closed.items() if key not in known]
+            if new or has_ended:
                 return new[0] if new else None
+            end_transaction()  # it would be in the way of those who write
             await news.wait()
 
     def heard(_: Sight) -> None:

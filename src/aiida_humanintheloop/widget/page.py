@@ -6,16 +6,18 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from shlex import quote
 from typing import Any
 
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.common.links import LinkType
-from aiida.orm import Node, WorkChainNode
+from aiida.orm import Node, ProcessNode, WorkflowNode, load_node
 
 from .. import inbox, kinds
-from ..database import DatabaseLost
+from ..database import DatabaseLost, look_anew
 from ..exceptions import HumanInTheLoopError, NoQuestion, NoSuchWorkflow
 from ..inbox import Waiting
-from ..mailbox import Letter
+from ..mailbox import Letter, Mailbox
 from ..question import Question
 from ..records import history_rows
 from .evidence import View, title_of, view_of
@@ -23,11 +25,13 @@ from .evidence import View, title_of, view_of
 __all__ = [
     "MOST_CLOSED",
     "closed_records",
+    "closed_within",
     "end_of",
     "evidence_records",
     "in_a_line",
     "key_of",
     "letter_of",
+    "load_any_workflow",
     "meant",
     "offered",
     "outputs",
@@ -38,6 +42,40 @@ _LOGGER = logging.getLogger(__name__)
 _TEXT_CHARACTERS = 300
 #: How many of the last closed questions the page shows.
 MOST_CLOSED = 5
+
+
+def load_any_workflow(identifier: int | str | ProcessNode) -> WorkflowNode:
+    """Return the node of a workflow, which asks or calls others that may.
+
+    :raises NoSuchWorkflow: if there is none.
+    """
+    look_anew()
+    try:
+        is_node = isinstance(identifier, ProcessNode)
+        node = identifier if is_node else load_node(identifier=identifier)
+    except (NotExistent, MultipleObjectsError, ValueError) as error:
+        raise NoSuchWorkflow(
+            f"There is no workflow {identifier}: `verdi process list -a` shows them."
+        ) from error
+    if not isinstance(node, WorkflowNode):
+        raise NoSuchWorkflow(
+            f"{identifier} is a {type(node).__name__}, which is no workflow: "
+            "`verdi process list -a` shows the workflows."
+        )
+    return node
+
+
+def closed_within(node: WorkflowNode) -> dict[tuple[str, str], Letter]:
+    """Return the questions that are no longer open, of a workflow and all it called."""
+    called = [
+        each for each in node.called_descendants if isinstance(each, WorkflowNode)
+    ]
+    return {
+        (each.uuid, letter.id): letter
+        for each in [node, *called]
+        for letter in Mailbox(each).letters()
+        if not letter.is_open
+    }
 
 
 def key_of(each: Waiting, letter: Letter | None) -> str:
@@ -53,8 +91,15 @@ def rows(each: Waiting) -> list[dict[str, Any]]:
         "caller": "" if each.root[0] == each.pk else f"{each.root[1]} <{each.root[0]}>",
     }
     if not each.letters:
-        about = {"text": each.reason, "since": each.since.isoformat(), "id": None}
-        return [{**of_the_workflow, **about, "key": key_of(each, None)}]
+        by_computer = f"aiida-hitl play --computer {quote(each.computer)}"
+        about = {
+            "key": key_of(each, None),
+            "id": None,
+            "text": each.reason,
+            "since": each.since.isoformat(),
+            "play": by_computer if each.computer else f"verdi process play {each.pk}",
+        }
+        return [{**of_the_workflow, **about}]
     return [
         {
             **of_the_workflow,
@@ -188,7 +233,7 @@ def _node_records(kind: kinds.Node) -> list[dict[str, str]]:
     ]
 
 
-def end_of(node: WorkChainNode) -> str:
+def end_of(node: WorkflowNode) -> str:
     """Return in one line how a workflow ended."""
     if node.is_finished_ok:
         return "The workflow has finished."
@@ -197,7 +242,7 @@ def end_of(node: WorkChainNode) -> str:
     return f"The workflow is {state}{code}. {node.exit_message or ''}".rstrip()
 
 
-def outputs(node: WorkChainNode) -> list[str]:
+def outputs(node: WorkflowNode) -> list[str]:
     """Return a line for each output."""
     links = node.base.links.get_outgoing(link_type=LinkType.RETURN).all()
     return sorted(f"{link.link_label}: {title_of(link.node)}" for link in links)
