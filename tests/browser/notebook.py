@@ -14,6 +14,8 @@ from tests.conftest import ended
 
 #: Submits a workflow of `asking`, and waits until it asks.
 Ask = Callable[..., WorkChainNode]
+#: What must stay text, wherever it is shown.
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"> & [red]<script> Größe 体积 🧪"
 
 
 def show(page: Page, lab: Lab, *cells: str) -> Locator:
@@ -23,6 +25,9 @@ def show(page: Page, lab: Lab, *cells: str) -> Locator:
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     name = f"inbox-{len(list(lab.folder.glob('*.ipynb')))}.ipynb"
     nbformat.write(notebook, lab.folder / name)
+    # Kernels of earlier tests would go on to look what waits.
+    for session in page.request.get(lab.address("api/sessions")).json():
+        page.request.delete(lab.address(f"api/sessions/{session['id']}"))
     page.goto(lab.address(f"lab/tree/{name}"))
     wait_for_kernel(page, lab.address("api/sessions"), name)
     click_menu(page, "Run", "Run All Cells")

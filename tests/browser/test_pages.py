@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 from aiida_humanintheloop import Boolean, Integer, Question
 from aiida_humanintheloop.inbox import answer, history
 from tests.asking import AskAgain, AskOne
-from tests.browser.conftest import Lab, keep
+from tests.browser.conftest import Lab, click_menu, keep
 from tests.browser.notebook import Ask, of, said, show, unfold
 
 
@@ -88,3 +88,19 @@ def test_two_views_of_one_inbox(page: Page, lab: Lab, ask: Ask) -> None:
     expect(second.locator(".hitl-count")).not_to_contain_text("Accepted")
     expect(second.locator(".hitl-draft pre")).to_have_text("8")
     assert said(node) == 9
+
+
+def test_a_kernel_that_is_gone_is_said(page: Page, lab: Lab, ask: Ask) -> None:
+    """Or the list, and its clock, would look alive for ever."""
+    node = ask(AskOne, question=Question("Are you there?", Integer()))
+    inbox = show(page, lab, of(node))
+    line(inbox).fill("7")
+    trouble = inbox.locator(".hitl-trouble")
+    expect(trouble).to_be_hidden()
+    page.get_by_role("button", name="Restart the kernel", exact=True).click()
+    page.locator(".jp-Dialog button", has_text="Restart").click()
+    expect(trouble).to_contain_text("run this cell again")
+    keep(page, "kernel-gone")
+    click_menu(page, "Run", "Run All Cells")
+    expect(line(inbox)).to_have_value("")
+    expect(trouble).to_be_hidden()

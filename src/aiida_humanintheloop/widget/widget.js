@@ -7,7 +7,11 @@ const FILTER_FROM = 11;
 const RADIOS_UP_TO = 8;
 const FOCUS_WAITS_MS = 5000;
 const SAY_AGAIN_MS = 1000; // and then after twice as long, and so on
-const SAY_AT_LEAST_MS = 60_000; // that it is shown: a page that was closed says nothing
+const SAY_AT_LEAST_MS = 20_000; // that it is shown: a page that was closed says nothing
+const SILENCE_MS = 10_000;
+const SILENCE =
+  "The kernel does not reply, so this may be out of date. If it is busy, wait; " +
+  "if it was restarted or has ended, run this cell again.";
 const NO_REPLY_MS = 40_000; // the kernel itself gives up before
 const NO_REPLY = "No reply: if the kernel was restarted, run the cell again.";
 // As Python's side reads them in a field for a number.
@@ -322,7 +326,8 @@ function schemaField(given, root, value, about) {
   return lineOf(schema, start, about);
 }
 
-function lineOf(schema, start, about) {
+function lineOf(schema, given, about) {
+  const start = typeof given === "object" ? null : given; // which has no place on a line
   const text = start === null ? "" : asText(start);
   const numeric = schema.type !== "string";
   const field = text.includes("\n")
@@ -459,8 +464,8 @@ function jsonSchemaField(schema, value, about) {
 
 // endregion
 
-// offered: {default, schema, options, chosen, nodes}, the first two as JSON text. An option
-// is read as its position.
+// offered: {default, schema, options, chosen, nodes}, the first two as JSON text. An
+// option is read as its position.
 function fieldFor(question, offered, described) {
   const { kind } = question;
   const label = question.text;
@@ -512,23 +517,32 @@ function evidenceView(record, buffers, urls) {
   if (record.text) parts.push(h("pre", { tabIndex: 0 }, record.text));
   if (record.rows) parts.push(table(record.columns, record.rows, record.title));
   if (record.note) parts.push(h("p", { className: "hitl-dim" }, record.note));
-  const code = `load_node("${record.uuid}")`;
-  const copy = h("button", { type: "button", className: "hitl-link" }, `Copy ${code}`);
-  copy.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(code);
-      copy.textContent = "Copied";
-    } catch {
-      copy.replaceWith(h("code", {}, code)); // where the page has no clipboard
-    }
-  });
   return h(
     "details",
     { className: "hitl-evidence", open: true },
     h("summary", {}, record.title),
     ...parts,
-    copy,
+    codeView(`load_node("${record.uuid}")`),
   );
+}
+
+// What to run in a cell to have the node there, and a button that copies it.
+function codeView(text) {
+  const code = h("code", {}, text);
+  const said = h("span", { className: "hitl-dim", role: "status" });
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      said.textContent = "Copied.";
+    } catch {
+      getSelection().selectAllChildren(code); // the page has no clipboard
+      said.textContent = "Press Ctrl+C to copy it.";
+    }
+  };
+  const properties = { type: "button", className: "hitl-link", onclick: copy };
+  const button = h("button", { ...properties, "aria-label": `Copy ${text}` }, "Copy");
+  const label = h("span", { className: "hitl-dim" }, "In a cell: ");
+  return h("div", { className: "hitl-code" }, label, code, " ", button, " ", said);
 }
 
 // endregion
@@ -536,11 +550,12 @@ function evidenceView(record, buffers, urls) {
 
 class Item {
   constructor(row, inbox) {
-    this.row = row;
     this.inbox = inbox;
     this.urls = [];
     this.asks = row.id !== null;
-    this.since = h("span", {});
+    this.question = h("span", { className: "hitl-question", id: newId() });
+    this.facts = h("span", { id: newId() });
+    this.since = h("span", { id: newId() });
     const panelId = newId();
     this.button = h(
       "button",
@@ -549,16 +564,35 @@ class Item {
         className: "hitl-head",
         "aria-expanded": "false",
         "aria-controls": panelId,
+        // The clock in the name would have it read again and again.
+        "aria-labelledby": `${this.question.id} ${this.facts.id}`,
+        "aria-describedby": this.since.id,
         onclick: () => this.toggle(),
       },
-      h("span", { className: "hitl-question" }, this.title()),
-      h("span", { className: "hitl-dim" }, `${this.about()} · waiting for `, this.since),
+      this.question,
+      h("span", { className: "hitl-dim" }, this.facts, " · ", this.since),
     );
     this.panel = h("div", { className: "hitl-panel", id: panelId, hidden: true });
     this.verdict = h("p", { className: "hitl-verdict", role: "status" });
     this.element = h("li", { className: "hitl-item" }, this.button, this.panel);
     this.element.dataset.key = row.key;
+    this.update(row);
+  }
+
+  update(row) {
+    if (this.row && isSame(this.row, row)) return;
+    this.row = row;
+    this.question.textContent = this.title();
+    this.facts.textContent = this.about();
+    if (!this.asks && this.isOpen) this.showWay();
     this.tick();
+  }
+
+  // How it goes on that waits for no answer.
+  showWay() {
+    const way = h("code", {}, this.row.play);
+    const text = "It asks nothing: it is paused. To have it go on, in a terminal: ";
+    this.panel.replaceChildren(h("p", {}, text, way));
   }
 
   title() {
@@ -566,10 +600,11 @@ class Item {
   }
 
   about() {
-    const { workflow, pk, caller, assignees = [] } = this.row;
+    const { workflow, pk, caller, deadline, assignees = [] } = this.row;
     const parts = [`${workflow} <${pk}>`];
     if (caller) parts.push(`called by ${caller}`);
     if (assignees.length) parts.push(`for ${assignees.join(", ")}`);
+    if (deadline) parts.push(`until ${moment(deadline)}`);
     return parts.join(" · ");
   }
 
@@ -578,7 +613,7 @@ class Item {
   }
 
   tick() {
-    this.since.textContent = age(this.row.since);
+    this.since.textContent = `waiting for ${age(this.row.since)}`;
     if (this.left) {
       const seconds = Math.round((Date.parse(this.row.deadline) - Date.now()) / 1000);
       this.left.textContent = seconds > 0 ? ` (in ${duration(seconds)})` : "";
@@ -604,7 +639,7 @@ class Item {
     this.button.setAttribute("aria-expanded", "true");
     this.focuses = focuses;
     if (!this.asks) {
-      this.panel.replaceChildren(h("p", {}, "It does not ask: it was paused."));
+      this.showWay();
     } else if (this.field) {
       if (focuses) this.field.focus();
     } else {
@@ -737,6 +772,7 @@ class Item {
       this.say(`Accepted: ${said}`, "accepted");
     } else {
       this.say(error ?? verdict.reason, verdict?.outcome ?? "refused");
+      if (verdict?.outcome === "kept") this.untouched = this.typed();
       if (this.element.contains(document.activeElement)) this.field.focus();
     }
     this.inbox.showQuestions(); // which waits for the verdict if the question is gone
@@ -781,7 +817,7 @@ class InboxView {
     this.showPast();
     this.showEnd();
     this.ticks = setInterval(() => this.tick(), TICK_MS);
-    this.stopSaying = insist(() => this.tell({ type: "shown" }));
+    this.stopSaying = insist(() => this.callKernel());
   }
 
   build(el) {
@@ -796,6 +832,7 @@ class InboxView {
       "aria-label": "Filter what waits",
       oninput: () => this.sift(),
     });
+    this.found = h("p", { className: "hitl-dim", role: "status" });
     this.list = h("ul", { className: "hitl-list" });
     this.end = h("div", { className: "hitl-end", role: "status" });
     this.closed = h("div", { className: "hitl-closed", role: "log" });
@@ -810,6 +847,7 @@ class InboxView {
       this.draft,
       this.trouble,
       this.filter,
+      this.found,
       this.list,
       this.end,
       this.closed,
@@ -822,6 +860,7 @@ class InboxView {
     for (const [event, does] of this.listeners) this.model.off(event, does);
     clearInterval(this.ticks);
     this.stopSaying();
+    clearTimeout(this.silence);
     this.tell({ type: "hidden" });
     for (const item of this.items.values()) item.close();
   }
@@ -830,13 +869,33 @@ class InboxView {
     for (const item of this.items.values()) item.tick();
   }
 
+  // A kernel that was restarted is no longer there to be told: that throws, or nothing
+  // comes back.
   tell(message) {
-    this.model.send({ ...message, page: this.page });
+    try {
+      this.model.send({ ...message, page: this.page });
+    } catch {
+      this.hearSilence(true);
+    }
+  }
+
+  callKernel() {
+    this.silence ??= setTimeout(() => this.hearSilence(true), SILENCE_MS);
+    this.tell({ type: "shown" });
+  }
+
+  hearSilence(isSilent) {
+    clearTimeout(this.silence);
+    this.silence = undefined;
+    this.isSilent = isSilent;
+    this.root.classList.toggle("hitl-stale", isSilent);
+    this.showTrouble();
   }
 
   hear(content, buffers) {
     if (content.page !== this.page) return; // another view of the same inbox has asked
     const item = this.items.get(content.key);
+    if (content.type === "seen") this.hearSilence(false);
     if (content.type === "question") item?.fill(content, buffers);
     if (content.type !== "verdict") return;
     // The question may be gone already, and its form with it.
@@ -849,7 +908,7 @@ class InboxView {
   say(text, draft = "") {
     this.said = text;
     const kept = [
-      h("p", { className: "hitl-dim" }, "What you had typed was not sent:"),
+      h("p", { className: "hitl-dim" }, "What you had typed there:"),
       h("pre", { tabIndex: 0 }, draft),
     ];
     this.draft.replaceChildren(...(draft ? kept : []));
@@ -867,7 +926,10 @@ class InboxView {
     const next = this.nextAfter(gone);
     for (const item of gone) this.remove(item);
     for (const row of rows) {
-      if (this.items.has(row.key)) continue;
+      if (this.items.has(row.key)) {
+        this.items.get(row.key).update(row);
+        continue;
+      }
       const item = new Item(row, this);
       this.items.set(row.key, item);
       this.list.append(item.element);
@@ -903,9 +965,12 @@ class InboxView {
   }
 
   showCount() {
-    const count = this.model.get("questions").length;
+    const rows = this.model.get("questions");
+    const count = rows.filter((row) => row.id !== null).length;
+    const others = rows.length - count;
+    const paused = others ? ` ${others} paused without one.` : "";
     const waits = count === 1 ? "1 question waits." : `${count || "No"} questions wait.`;
-    const parts = [this.said, this.model.get("ended") ? "" : waits];
+    const parts = [this.said, this.model.get("ended") ? "" : `${waits}${paused}`];
     this.count.textContent = parts.filter(Boolean).join(" ");
   }
 
@@ -942,20 +1007,26 @@ class InboxView {
     if (!closed) return `“${name}” is no longer open.`;
     const { value, by, via } = closed;
     if (!by) return `“${name}” was closed meanwhile ${value}.`;
-    return `“${name}” was answered meanwhile by ${by}${via ? `, ${via}` : ""}: ${value}.`;
+    const who = via ? `${by}, ${via}` : by;
+    return `“${name}” was answered meanwhile by ${who}: ${value}.`;
   }
 
   sift() {
-    const words = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const shown = this.filter.hidden ? [] : words;
-    for (const item of this.items.values()) {
-      const text = shown.length ? item.words() : "";
-      item.element.hidden = !shown.every((word) => text.includes(word));
+    const typed = this.filter.hidden ? "" : this.filter.value.toLowerCase();
+    const words = typed.split(/\s+/).filter(Boolean);
+    const items = [...this.items.values()];
+    for (const item of items) {
+      const text = words.length ? item.words() : "";
+      item.element.hidden = !words.every((word) => text.includes(word));
     }
+    const count = items.filter((item) => !item.element.hidden).length;
+    const text = words.length ? `${count} of ${items.length} match.` : "";
+    if (this.found.textContent !== text) this.found.textContent = text;
   }
 
   showTrouble() {
-    this.trouble.textContent = this.model.get("trouble");
+    const text = this.isSilent ? SILENCE : this.model.get("trouble");
+    if (this.trouble.textContent !== text) this.trouble.textContent = text;
     this.trouble.hidden = !this.trouble.textContent;
   }
 
