@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import keep, wait_for_kernel
+from tests.browser.notebook import HOSTILE
 from tests.container import conftest as container
 from tests.scripts.seat import Seat as EmbeddedSeat
 
@@ -120,16 +121,18 @@ def test_a_reader_wins_in_the_inbox(page: Page, tutorial: Started) -> None:
 
 
 def test_the_launcher_opens_the_inbox(page: Page, tutorial: Started) -> None:
-    """With nothing to run or to know."""
-    tutorial.shell("verdi", "run", *program(tutorial, SUBMIT))
+    """With nothing to run or to know; and what people wrote stays text."""
+    hostile = SUBMIT.replace("TEXT", ascii(HOSTILE))
+    tutorial.shell("verdi", "run", *program(tutorial, hostile))
     page.goto(f"{tutorial.url}&reset")
     page.get_by_role("heading", name="Start here").wait_for()
     page.locator(".lm-TabBar-addButton:visible").click()
     page.locator(".jp-LauncherCard", has_text="Inbox").click()
     inbox = page.locator(".hitl-inbox")
-    expect(inbox.locator(".hitl-question").last).to_have_text(
-        "Guess a number between 1 and 100."
-    )
+    expect(inbox.locator(".hitl-question").last).to_have_text(HOSTILE)
+    keep(page, f"launcher-{tutorial.engine}")
+    assert inbox.locator("img, script").count() == 0
+    assert page.title() != "owned"
 
 
 HIDDEN = """
@@ -138,11 +141,17 @@ from aiida.orm import load_node
 from aiida_humanintheloop.workflows.guessing_game import hidden_number
 print(hidden_number(load_node(int(sys.argv[1])).uuid))
 """
+# No workflow of the tutorial asks whatever one likes: the text is put in its place.
 SUBMIT = """
 from aiida.engine import submit
 from aiida_humanintheloop import HumanLoopWorkChain
 from aiida_humanintheloop.inbox import wait_for_question
-wait_for_question(submit(HumanLoopWorkChain), 60)
+from aiida_humanintheloop.mailbox import RECORD
+node = submit(HumanLoopWorkChain)
+wait_for_question(node, 60)
+record = node.base.extras.get(RECORD)
+record["history"][0]["question"]["text"] = TEXT
+node.base.extras.set(RECORD, record)
 """
 
 
