@@ -14,11 +14,12 @@ from aiida.manage import get_manager
 from aiida.orm import ProcessNode, WorkChainNode, load_node
 from plumpy.process_comms import INTENT_KEY, MessageBuilder
 
+from . import ownership
 from .connection import Connection, daemon_runs
-from .database import look_anew
+from .database import DatabaseLost, look_anew
 from .exceptions import InvalidAnswer, NoSuchWorkflow, NotLoaded, Unreachable
 from .interactive import InteractiveWorkChain
-from .judge import ANSWER_INTENT
+from .judge import ANSWER_INTENT, STATUS
 from .mailbox import Letter, Mailbox, timestamp
 from .question import Answer, Verdict
 from .verdict import verdict_on_late
@@ -29,6 +30,8 @@ _ENDED = (ProcessState.FINISHED, ProcessState.EXCEPTED, ProcessState.KILLED)
 _LOST_SECONDS = 5.0
 _GIVE_UP_SECONDS = 15.0
 _RETRY_SECONDS = 0.2
+# A process that takes no messages looks twice a second.
+_FOUND_SECONDS = 2.0
 
 
 def load_workflow(identifier: int | str | ProcessNode) -> WorkChainNode:
@@ -141,7 +144,7 @@ class Conversation:
             letter = self.question()
             if letter is not None or self.has_ended:
                 return letter
-            if not daemon_runs():
+            if not daemon_runs() and not ownership.is_deaf(self.pk):
                 raise Unreachable(
                     "The daemon is not running, so the workflow stands still. "
                     "Start it with `verdi daemon start`."
@@ -160,7 +163,8 @@ class Conversation:
             try:
                 self._connection.send(self.pk, MessageBuilder.status())
             except NotLoaded:
-                self._connection.bring_back(self.pk)
+                if not ownership.is_deaf(self.pk):
+                    self._connection.bring_back(self.pk)
 
     # endregion
     # region answering
@@ -203,9 +207,12 @@ class Conversation:
         """Return the verdict; None if the process could not be reached.
 
         A worker that was killed has a successor within a second or two, which takes
-        the process up, one after the other. One that is not there by then may have lost
-        its task with the broker's memory: it gets a new one.
+        the process up, one after the other. One that nobody has by then may have lost
+        its task with the broker's memory: it gets a new one. What `engine.run` runs
+        hears no message; it looks for kept answers.
         """
+        if ownership.is_deaf(self.pk):
+            return None
         begin = time.monotonic()
         missing = brought_back = False
         while daemon_runs() and time.monotonic() < begin + _GIVE_UP_SECONDS:
@@ -246,15 +253,18 @@ class Conversation:
             letter.question.kind.read(answer.value)
         except InvalidAnswer as error:
             return Verdict("refused", str(error), letter.id)
-        first = self.mailbox.kept()
-        if first is not None and first.key != answer.key:
+        first = self._leave(answer)
+        if first.key != answer.key:
             return Verdict(
                 "refused",
                 f"An answer by {first.by or 'somebody'} is kept already, to be taken "
                 "when a worker takes the workflow up again.",
                 letter.id,
             )
-        self.mailbox.keep(answer)
+        if ownership.is_deaf(self.pk):
+            verdict = self._verdict_on_kept(answer, letter)
+            if verdict is not None:
+                return verdict
         if not daemon_runs():
             return Verdict(
                 "kept",
@@ -280,5 +290,32 @@ class Conversation:
         if isinstance(reply, str):
             return Verdict("refused", reply, letter.id)
         return Verdict("kept", "Your answer is handed over.", letter.id)
+
+    def _leave(self, answer: Answer) -> Answer:
+        """Leave an answer in the extras, and return the one that lies there then."""
+        try:
+            return self.mailbox.keep(answer)
+        except DatabaseLost as lost:
+            raise Unreachable(
+                "The database of the profile is away, so your answer was not kept: try "
+                "again."
+            ) from lost
+
+    def _verdict_on_kept(self, answer: Answer, letter: Letter) -> Verdict | None:
+        """Return what whoever runs the process said of the answer that was just kept.
+
+        :return: None if it was not looked at within a moment.
+        """
+        deadline = time.monotonic() + _FOUND_SECONDS
+        while time.monotonic() < deadline:
+            look_anew()
+            kept = self.mailbox.kept()  # first: one that is taken lies there no more
+            if self.mailbox.taken(answer):
+                return Verdict("accepted", "Accepted.", letter.id, answer.value)
+            if kept is None or kept.key != answer.key:
+                reason = (self.node.process_status or "").removeprefix(STATUS).strip()
+                return Verdict("refused", reason or "It was not taken.", letter.id)
+            time.sleep(_RETRY_SECONDS)
+        return None
 
     # endregion

@@ -16,7 +16,7 @@ from plumpy.process_comms import INTENT_KEY, Intent
 from plumpy.process_states import State
 from sqlalchemy.exc import SQLAlchemyError
 
-from .database import DatabaseLost, reconnect
+from .database import DatabaseLost, catch_up
 from .deadlines import Deadlines
 from .exceptions import InvalidAnswer
 from .mailbox import Letter, OwnMailbox, timestamp
@@ -38,6 +38,7 @@ ASKED = "state_changed.running.asked"
 STATUS = 'Need user input via "answer" extra before replaying!'
 _PASSED = "the deadline passed"
 _TRY_AGAIN_SECONDS = 1.0
+_LOOK_AGAIN_SECONDS = 0.5
 
 
 class JudgingWorkChain(WaitingWorkChain):
@@ -228,7 +229,7 @@ class JudgingWorkChain(WaitingWorkChain):
         """Call back from the event loop; a mistake is logged, the workflow waits."""
         try:
             if not self._closed and not self.has_terminated():
-                reconnect()
+                catch_up()
                 callback()
         except (DatabaseLost, SQLAlchemyError):
             self.loop.call_later(_TRY_AGAIN_SECONDS, self._guarded, callback)
@@ -265,7 +266,7 @@ class JudgingWorkChain(WaitingWorkChain):
     def _receive_answer(self, text: str) -> str:
         """Return the verdict; nothing where it was lost, to be sent again."""
         try:
-            reconnect()
+            catch_up()
             if self._closed or self.is_stale:
                 return ""  # it is being loaded anew
             if self.mailbox.open_letters() and not self.paused:
@@ -282,7 +283,7 @@ class JudgingWorkChain(WaitingWorkChain):
     def _receive_play(self) -> bool | str:
         """Play; `verdi process play` prints a reply that is not True or False."""
         try:
-            reconnect()
+            catch_up()
             if self.is_stale:
                 return "the database was away: try again"
             verdict = None if self._closed else self._play()
@@ -343,7 +344,15 @@ class JudgingWorkChain(WaitingWorkChain):
             self._enforce_deadlines()
             self._guarded(self._repeat)
             self._tell(waiting[-1])
+            if self.runner.communicator is None:
+                self._look_now_and_then()
         return paused
+
+    def _look_now_and_then(self) -> None:
+        """Look for a kept answer: no message reaches what `engine.run` runs."""
+        if self.paused and not self._closed:
+            self._guarded(self._catch_up)
+            self.loop.call_later(_LOOK_AGAIN_SECONDS, self._look_now_and_then)
 
     def _tell(self, letter: Letter) -> None:
         """Wake whoever listens to this workflow; the others look now and then."""
