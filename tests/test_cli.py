@@ -159,7 +159,7 @@ def test_an_answer_is_accepted_refused_or_too_late(
     assert run("answer", node.pk, "7", "-m", "because") == f"{node.pk}: Accepted: 7\n"
     wait_until(lambda: refresh() or node.is_finished_ok, "it goes on")
     late = run("answer", node.pk, "8", "--question", "1", code=1)
-    assert "has ended" in late
+    assert "Question 1 was already answered with 7 by aiida@localhost at" in late
     assert "7\ttest@localhost" in run("history", node.pk, "--raw").replace(
         "aiida@localhost", "test@localhost"
     )

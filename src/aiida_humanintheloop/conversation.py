@@ -21,8 +21,8 @@ from .exceptions import InvalidAnswer, NoSuchWorkflow, NotLoaded, Unreachable
 from .interactive import InteractiveWorkChain
 from .judge import ANSWER_INTENT, STATUS
 from .mailbox import Letter, Mailbox, timestamp
-from .question import Answer, Verdict
-from .verdict import verdict_on_late
+from .question import WAIT, Answer, Verdict
+from .verdict import read_answer, verdict_on_late
 
 __all__ = ["Conversation", "load_workflow"]
 
@@ -65,6 +65,12 @@ def _asks(node: WorkChainNode) -> bool:
         return issubclass(node.process_class, InteractiveWorkChain)
     except ValueError:  # the plugin that it came from is not installed here
         return bool(Mailbox(node).letters())
+
+
+def _accepted(letter: Letter) -> Verdict:
+    """Return the verdict that got lost on its way."""
+    value = letter.answer.value if letter.answer else None
+    return Verdict("accepted", "Accepted.", letter.id, value)
 
 
 class Conversation:
@@ -180,11 +186,9 @@ class Conversation:
         :param comment: why, for the record.
         """
         waiting = self.questions()
-        if not waiting and self.has_ended:
-            return Verdict("refused", "The workflow has ended.", question)
-        if not waiting and question is None:
+        if not waiting and (self.has_ended or question is None):
             # Sent without an id it would count for whatever is asked next.
-            return Verdict("refused", "No question is open now.")
+            return self._verdict_without_question(Answer(value, question))
         # By its id: under the same name another may be asked meanwhile.
         called = [x.id for x in waiting if x.is_called(question or x.id)]
         answer = Answer(
@@ -202,6 +206,14 @@ class Conversation:
             return Verdict("refused", str(error), answer.question)
         verdict = self._deliver(message)
         return self._keep(answer) if verdict is None else verdict
+
+    def _verdict_without_question(self, answer: Answer) -> Verdict:
+        """Tell who was first, or that nothing was ever asked."""
+        letters = self.mailbox.letters()
+        if letters:
+            return verdict_on_late(letters, answer)
+        state = "has ended" if self.has_ended else "asks nothing now"
+        return Verdict("refused", f"The workflow {state}.", answer.question)
 
     def _deliver(self, message: dict[str, Any]) -> Verdict | None:
         """Return the verdict; None if the process could not be reached.
@@ -243,22 +255,26 @@ class Conversation:
         ]
         taken = self.mailbox.taken(answer)
         if taken:  # and only the verdict got lost
-            return Verdict("accepted", "Accepted.", taken[-1].id, answer.value)
+            return _accepted(taken[-1])
         if not meant:
             return verdict_on_late(self.mailbox.letters(), answer)
         if len(meant) > 1:
             return Verdict("refused", "Say which question is answered.")
         letter = meant[0]
         try:
-            letter.question.kind.read(answer.value)
+            read_answer(letter.question, answer, validator=None)
         except InvalidAnswer as error:
             return Verdict("refused", str(error), letter.id)
+        if letter.question.at_deadline != WAIT and not letter.is_in_time(answer):
+            reason = f"The deadline of question {letter.id} has passed."
+            return Verdict("refused", reason, letter.id)
         first = self._leave(answer)
         if first.key != answer.key:
             return Verdict(
                 "refused",
-                f"An answer by {first.by or 'somebody'} is kept already, to be taken "
-                "when a worker takes the workflow up again.",
+                f"An answer by {first.by or 'somebody'} is kept already, and one is "
+                "all that can be kept: it is taken when a worker takes the workflow up "
+                "again.",
                 letter.id,
             )
         if ownership.is_deaf(self.pk):
@@ -286,7 +302,7 @@ class Conversation:
         look_anew()
         taken = self.mailbox.taken(answer)
         if taken:
-            return Verdict("accepted", "Accepted.", letter.id, answer.value)
+            return _accepted(taken[-1])
         if isinstance(reply, str):
             return Verdict("refused", reply, letter.id)
         return Verdict("kept", "Your answer is handed over.", letter.id)
@@ -310,8 +326,8 @@ class Conversation:
         while time.monotonic() < deadline:
             look_anew()
             kept = self.mailbox.kept()  # first: one that is taken lies there no more
-            if self.mailbox.taken(answer):
-                return Verdict("accepted", "Accepted.", letter.id, answer.value)
+            if taken := self.mailbox.taken(answer):
+                return _accepted(taken[-1])
             if kept is None or kept.key != answer.key:
                 reason = (self.node.process_status or "").removeprefix(STATUS).strip()
                 return Verdict("refused", reason or "It was not taken.", letter.id)

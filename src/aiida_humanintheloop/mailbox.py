@@ -277,9 +277,15 @@ class OwnMailbox(Mailbox):
         ]
         self._write({RECORD: self._record()})
 
-    def complain(self, reason: str) -> None:
-        """Say in the question why an answer was not taken, and clear that answer."""
-        self._write(self._shown(self.letters(), reason))
+    def complain(self, reason: str, answer: Answer) -> None:
+        """Say in the question why an answer was not taken, and clear that answer.
+
+        Not what somebody else has left there meanwhile.
+        """
+        extras, kept = self._shown(self.letters(), reason), self.kept()
+        if kept is not None and (kept.key, kept.via) != (answer.key, answer.via):
+            del extras[ANSWER]
+        self._write(extras)
 
     def close(self, reason: str, letter: Letter | None = None) -> None:
         """Take back a question, or all, that nobody can answer any more."""

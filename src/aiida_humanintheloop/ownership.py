@@ -79,6 +79,8 @@ def _opened(name: str, uuid: str) -> int:
     file = _open(daemon / f"humanintheloop-{name}.lock")
     try:
         fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, _NOBODY)
+    except BlockingIOError:
+        return file
     except OSError as error:
         # Some file systems of clusters know no locks.
         local = Path(tempfile.gettempdir(), f"humanintheloop-{os.getuid()}-{uuid}.lock")

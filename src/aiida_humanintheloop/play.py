@@ -11,6 +11,7 @@ from .conversation import Conversation
 from .exceptions import HumanInTheLoopError
 from .mailbox import Letter
 from .prompt import ask_person
+from .text import one_line
 
 __all__ = ["play_at_the_terminal"]
 
@@ -76,7 +77,7 @@ def _answer(talk: Conversation, letter: Letter, player: Player, come_back: str) 
     while True:
         verdict = talk.answer(player(talk, letter), letter.id)
         if verdict.outcome != "accepted":
-            render.print_text(verdict.reason, "yellow")
+            render.print_text(one_line(verdict.reason), "yellow")
         if verdict.outcome == "kept":
             raise Stopped(come_back)
         if verdict.accepted or letter.id not in [x.id for x in talk.questions()]:
