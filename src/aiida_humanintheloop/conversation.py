@@ -39,6 +39,7 @@ def load_workflow(identifier: int | str | ProcessNode) -> WorkChainNode:
 
     :param identifier: PK, UUID (or its beginning), or the node itself.
     :raises NoSuchWorkflow: if there is none, or if it is of a kind that never asks.
+    :raises Unreachable: if the database is away.
     """
     look_anew()
     try:
@@ -141,7 +142,8 @@ class Conversation:
         :param timeout: seconds, None waits for as long as it takes.
         :return: None once the workflow has ended.
         :raises TimeoutError: if there is neither question nor end in that time.
-        :raises Unreachable: if the daemon is not running, so that none can come.
+        :raises Unreachable: if the daemon is not running, so that none can come, or the
+            database is away.
         """
         begin, is_looked_for = time.monotonic(), False
         deadline = float("inf") if timeout is None else begin + timeout
@@ -184,6 +186,7 @@ class Conversation:
         :param question: id or name of the question that it is meant for, by default
             the one that is open now. It never counts for another.
         :param comment: why, for the record.
+        :raises Unreachable: if the database is away, so that it is not kept either.
         """
         waiting = self.questions()
         if not waiting and (self.has_ended or question is None):
