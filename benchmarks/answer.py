@@ -5,27 +5,33 @@ Plays on the default profile: in auto-guess.py as a player sees it (typed into a
 terminal, read from it), from Python, and a few rounds by hand: the extra, the function
 behind `verdi process play`, and a look every two seconds, as a script without news has
 to. Beside them the engine alone: pause and play of a work chain whose steps are empty.
-Prints the medians, and their ratios within this run.
+With the blog post at hand, also its own player against this game, and its own workflow,
+answered by hand with a look every millisecond. Prints the medians, and their ratios
+within this run.
 
-The daemon has to run, and to find this folder:
+The daemon has to find this folder, where what the post prints is put, too:
 
-    PYTHONPATH=benchmarks verdi daemon start
-    benchmarks/answer.py [ROUNDS]
+    PYTHONPATH=benchmarks verdi daemon restart
+    benchmarks/answer.py [ROUNDS] [--post human-in-the-loop-blog-post.md]
 """
 
 from __future__ import annotations
 
+import importlib
+import re
 import statistics
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+import click
 import pexpect
 from aiida import load_profile
 from aiida.engine import submit
 from aiida.engine.processes.control import kill_processes, play_processes
 from aiida.manage import get_manager
-from aiida.orm import WorkChainNode
+from aiida.orm import Int, WorkChainNode
 from empty_step import EmptySteps
 from plumpy.futures import unwrap_kiwi_future
 from rich.console import Console
@@ -49,14 +55,32 @@ def new_game(rounds: int) -> WorkChainNode:
 
 def in_auto_guess(node: WorkChainNode, guesses: list[int]) -> list[float]:
     """Return seconds from the return key to the next question on the screen."""
-    player = pexpect.spawn(str(AUTO_GUESS), [str(node.pk)], encoding="utf-8")
+    return in_a_terminal([str(AUTO_GUESS), str(node.pk)], "Question ", guesses)
+
+
+def in_the_player_of_the_blog(
+    post: Path, node: WorkChainNode, guesses: list[int]
+) -> list[float]:
+    """Return the same of the script that the post prints."""
+    script = printed(post, "auto_guess", 'input("Your')
+    command = ["verdi", "run", str(script), str(node.pk)]
+    few = guesses[:ROUNDS_BY_HAND]
+    return in_a_terminal(command, "Question from workflow: ", few)
+
+
+def in_a_terminal(command: list[str], question: str, guesses: list[int]) -> list[float]:
+    """Return seconds from the return key to the next question on the screen.
+
+    :param question: how a line with a question begins.
+    """
+    player = pexpect.spawn(command[0], command[1:], encoding="utf-8")
     player.delaybeforesend = None  # by default it waits 50 ms with each line
     player.expect_exact("Your answer: ", timeout=60)
     seconds = []
-    for number, guess in enumerate(guesses, start=2):
+    for guess in guesses:
         start = time.perf_counter()
         player.sendline(str(guess))
-        player.expect_exact(f"Question {number}: ", timeout=60)
+        player.expect_exact(question, timeout=60)
         seconds.append(time.perf_counter() - start)
         player.expect_exact("Your answer: ")
     player.sendintr()
@@ -88,6 +112,32 @@ def by_hand(node: WorkChainNode, guesses: list[int]) -> list[float]:
     return seconds
 
 
+def the_workflow_of_the_blog(post: Path, rounds: int) -> list[float]:
+    """Return seconds from the extra to the next pause, of the workflow in the post."""
+    module = printed(post, "workflow", "class HumanLoopWorkChain").stem
+    workflow = importlib.import_module(module).HumanLoopWorkChain
+    node = submit(workflow, max_iters=Int(rounds + 2))
+    wait_for_pause(node, 0.1)
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        node.base.extras.set("answer", 0)  # which is never right
+        play_processes([node])
+        wait_for_pause(node, 0.001)
+        seconds.append(time.perf_counter() - start)
+    kill_processes([node])
+    return seconds
+
+
+def printed(post: Path, name: str, mark: str) -> Path:
+    """Return a file with the code of the post that has the mark; git ignores it."""
+    blocks = re.findall(r"```python\n(.*?)```", post.read_text(), flags=re.DOTALL)
+    (code,) = [block for block in blocks if mark in block]
+    path = Path(__file__).with_name(f"blog_{name}.py")
+    path.write_text(code)
+    return path
+
+
 def engine_alone(node: WorkChainNode, guesses: list[int]) -> list[float]:
     """Return seconds from a play to the next pause, of steps that do nothing."""
     controller = get_manager().get_process_controller()
@@ -116,16 +166,25 @@ def wait_for_pause(node: WorkChainNode, every: float) -> None:
 WAYS = {"auto-guess.py": in_auto_guess, "Python": from_python, "by hand": by_hand}
 
 
-def main(rounds: int) -> None:
+@click.command(help=__doc__)
+@click.argument("rounds", default=25)
+@click.option("--post", type=click.Path(exists=True, path_type=Path))
+def main(rounds: int, post: Path | None) -> None:
     """Measure and print."""
     profile = load_profile()
     measured: dict[str, list[float]] = {}
-    for name, play in WAYS.items():
+    ways = dict(WAYS)
+    if post is not None:
+        ways["the blog's auto-guess.py"] = partial(in_the_player_of_the_blog, post)
+    for name, play in ways.items():
         node = new_game(rounds)
         number = hidden_number(node.uuid)
         wrong = [guess for guess in (1, 2, 3) if guess != number]
         measured[name] = play(node, [wrong[n % 2] for n in range(rounds)])
         kill_processes([node])
+    if post is not None:
+        name = "the blog's workflow, no clock"
+        measured[name] = the_workflow_of_the_blog(post, rounds)
     node = submit(EmptySteps, rounds=rounds + 2)
     wait_for_pause(node, 0.1)
     measured["engine alone"] = engine_alone(node, [0] * rounds)
@@ -154,4 +213,4 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 25)
+    main()

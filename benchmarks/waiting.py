@@ -2,10 +2,11 @@
 """Measure what workflows that wait for a person cost everybody else.
 
 On the default profile, whose daemon has to run (it is restarted): how long ordinary
-calculations take with none waiting, with many that have just asked, and with many that
-have waited for a while; how much memory each takes in the worker; and, after a restart
-of the daemon, how much CPU each takes, how long until any can be reached, and how long
-a calculation takes that is submitted meanwhile.
+workflows with a calculation each take with none waiting, with many that have just
+asked, and with many that have waited for a while (medians and ranges of some rounds);
+how much memory each takes in the worker; and, after a restart of the daemon, how much
+CPU each takes, how long until any can be reached, and how long a workflow takes that is
+submitted meanwhile.
 
 Use: benchmarks/waiting.py [WAITING]
 
@@ -15,6 +16,7 @@ With fewer slots than workflows, to see that they hold none:
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 import time
@@ -27,8 +29,8 @@ from aiida.engine import submit
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.engine.processes.control import kill_processes
 from aiida.manage import get_config_option, get_manager
-from aiida.orm import CalcJobNode, InstalledCode, Int, load_computer
-from aiida.plugins import CalculationFactory
+from aiida.orm import InstalledCode, Int, WorkChainNode, load_computer
+from aiida.plugins import WorkflowFactory
 from plumpy.process_comms import MessageBuilder
 from rich.console import Console
 from rich.table import Table
@@ -39,6 +41,7 @@ from aiida_humanintheloop.exceptions import Unreachable
 from aiida_humanintheloop.inbox import Connection, open_questions
 
 JOBS = 10
+ROUNDS = 5
 SETTLED_SECONDS = 5
 IDLE_SECONDS = 2
 CONTROL_LOGGER = AIIDA_LOGGER.getChild("process_control")
@@ -67,25 +70,30 @@ def cpu() -> float:
     return times.user + times.system
 
 
-def submit_job(code: InstalledCode, number: int) -> CalcJobNode:
-    """Submit a calculation that takes no time by itself."""
+def submit_job(code: InstalledCode, number: int) -> WorkChainNode:
+    """Submit a plain workflow with a calculation that takes no time by itself."""
     return submit(
-        CalculationFactory("core.arithmetic.add"),
+        WorkflowFactory("core.arithmetic.multiply_add"),
         code=code,
         x=Int(1),
         y=Int(number),
-        metadata={"options": {"resources": {"num_machines": 1}}},
+        z=Int(1),
     )
 
 
+def rounds_of_jobs(code: InstalledCode) -> list[float]:
+    """Return how long some workflows take, submitted together, round after round."""
+    return [seconds_of_jobs(code) for _ in range(ROUNDS)]
+
+
 def seconds_of_jobs(code: InstalledCode, count: int = JOBS) -> float:
-    """Return how long some calculations take, submitted together."""
+    """Return how long some workflows take, submitted together."""
     start = time.perf_counter()
     wait_for([submit_job(code, number) for number in range(count)])
     return time.perf_counter() - start
 
 
-def wait_for(jobs: Sequence[CalcJobNode]) -> None:
+def wait_for(jobs: Sequence[WorkChainNode]) -> None:
     """Wait until all have ended well."""
     while not all(job.is_terminated for job in jobs):
         time.sleep(0.02)
@@ -123,6 +131,7 @@ def main(count: int) -> None:
     profile = load_profile()
     code = InstalledCode(
         label="benchmark",
+        default_calc_job_plugin="core.arithmetic.add",
         computer=load_computer("localhost"),
         filepath_executable="/bin/bash",
     )
@@ -130,7 +139,7 @@ def main(count: int) -> None:
 
     restart()
     alone_after_restart = seconds_of_jobs(code, 1)
-    before = seconds_of_jobs(code)
+    before = rounds_of_jobs(code)
     restart()
     time.sleep(SETTLED_SECONDS)
     memory, idle_cpu = worker().memory_info().rss, cpu()
@@ -140,24 +149,18 @@ def main(count: int) -> None:
     while not pks <= {each.pk for each in open_questions()}:
         time.sleep(0.5)
     grown = worker().memory_info().rss - memory
-    just_asked = seconds_of_jobs(code)
+    just_asked = rounds_of_jobs(code)
     time.sleep(SETTLED_SECONDS + RESTS_AFTER_SECONDS + count / RESTS_PER_SECOND)
-    after = seconds_of_jobs(code)
-    rows.append((f"{JOBS} calculations, none waits", f"{before:.2f} s", ""))
-    rows.append(
-        (
-            f"{JOBS} calculations, {count} have just asked",
-            f"{just_asked:.2f} s",
-            f"{just_asked / before:.2f}",
-        )
-    )
-    rows.append(
-        (
-            f"{JOBS} calculations, {count} wait",
-            f"{after:.2f} s",
-            f"{after / before:.2f}",
-        )
-    )
+    after = rounds_of_jobs(code)
+    for how, seconds in (
+        ("none waits", before),
+        (f"{count} have just asked", just_asked),
+        (f"{count} wait", after),
+    ):
+        median = statistics.median(seconds)
+        text = f"{median:.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
+        ratio = f"{median / statistics.median(before):.2f}"
+        rows.append((f"{JOBS} workflows, {how}", text, ratio))
     rows.append(("memory of one that waits", f"{grown / count / 1e3:.0f} kB", ""))
 
     restart()
@@ -177,11 +180,9 @@ def main(count: int) -> None:
     meanwhile = seconds_of_jobs(code, 1)
     ratio = f"{meanwhile / alone_after_restart:.2f}"
     rows.append(
-        ("restart, one calculation, none waits", f"{alone_after_restart:.2f} s", "")
+        ("restart, one workflow, none waits", f"{alone_after_restart:.2f} s", "")
     )
-    rows.append(
-        (f"restart, one calculation, {count} wait", f"{meanwhile:.2f} s", ratio)
-    )
+    rows.append((f"restart, one workflow, {count} wait", f"{meanwhile:.2f} s", ratio))
     seconds_until_idle()
     CONTROL_LOGGER.setLevel("WARNING")  # it has a line for each
     for first in range(0, count, KILLED_TOGETHER):

@@ -5,8 +5,9 @@ Usage: deliver-tutorial.py SOURCE TARGET [--reset]
 
 A hidden manifest in TARGET remembers what was delivered. A page that the reader has not
 changed is updated in place; a changed one stays, and the new version is laid beside it
-as NAME.new.md; one that the reader deleted stays deleted. With --reset every page comes
-back fresh, and the reader's version is kept as a dated copy.
+as NAME.new.md, or, where the reader has changed that one as well, as NAME.new-2.md. A
+page that the reader deleted stays deleted. With --reset every page comes back fresh,
+and the reader's version is kept as a dated copy.
 """
 
 import argparse
@@ -85,11 +86,16 @@ def copy(page: Path, path: Path) -> None:
     replace(path, page.read_bytes(), page.stat().st_mode & 0o755 | 0o600)
 
 
-def free_name(path: Path, label: str) -> Path:
-    """Return a name for a copy beside the path that nothing has yet."""
+def free_name(path: Path, label: str, known: str | None = None) -> Path:
+    """Return a name for a copy beside the path: no work of the reader has it.
+
+    :param known: a file of this hash may be overwritten, because we have brought it.
+    """
     copy = path.with_name(f"{path.stem}.{label}{path.suffix}")
     number = 2
-    while copy.exists() or copy.is_symlink():
+    while copy.is_symlink() or copy.exists():
+        if known and copy.is_file() and digest(copy) == known:
+            break
         copy = path.with_name(f"{path.stem}.{label}-{number}{path.suffix}")
         number += 1
     return copy
@@ -113,7 +119,7 @@ def bring(
     mine = digest(path)
     if mine == new:
         return "delivered", ""
-    if mine == delivered:
+    if mine in (delivered, offered):  # or the reader took the one that lay beside
         copy(page, path)
         return "delivered", ""
     if reset:
@@ -123,7 +129,7 @@ def bring(
         return "delivered", f"{path.name} is fresh again; your version is {kept.name}."
     if new in (delivered, offered):
         return "", ""
-    beside = path.with_name(f"{path.stem}.new{path.suffix}")
+    beside = free_name(path, "new", known=offered)
     copy(page, beside)
     return (
         "offered",

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import time
+from datetime import timedelta
 from pathlib import Path
 
 from aiida.common import AttributeDict
@@ -66,22 +67,42 @@ class AskOne(InteractiveWorkChain):
         return None if value % 2 == 0 else "it must be even."
 
 
+class AskAndReturnNested(AskOne):
+    """Return the answer in a namespace, as what exposes outputs does."""
+
+    @classmethod
+    def define(cls, spec):
+        """Have a namespace of outputs."""
+        super().define(spec)
+        spec.output("deep.answer", valid_type=Dict)
+
+    def after(self):
+        """Return it there, too."""
+        super().after()
+        self.out("deep.answer", self.outputs["answer"])
+
+
 class AskTwo(InteractiveWorkChain):
     """Ask two questions at once."""
 
     @classmethod
     def define(cls, spec):
-        """Take whether all or any is enough."""
+        """Take whether all or any is enough, and when the first has a default."""
         super().define(spec)
         spec.input("until", valid_type=Str)
+        spec.input("within", valid_type=Int, required=False)
         spec.outline(cls.put, cls.after)
         spec.output("answers", valid_type=Dict)
 
     def put(self):
         """Ask both."""
+        due = {}
+        if "within" in self.inputs:
+            within = timedelta(seconds=self.inputs.within.value)
+            due = {"default": "late", "within": within, "at_deadline": "default"}
         self.ask(
             until=self.inputs.until.value,
-            first=Question("The first?"),
+            first=Question("The first?", **due),
             second=Question("The second?"),
         )
 

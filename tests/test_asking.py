@@ -242,6 +242,46 @@ def test_a_deadline_passes_while_the_daemon_is_down(
     assert node.outputs.answer["value"] == (7 if answered else 5)
 
 
+@pytest.mark.restarts_daemon
+def test_a_kept_answer_is_for_the_question_that_it_was_meant_for(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """Whichever deadline passes before it is judged; only who may answer keeps one."""
+    node = ask(AskTwo, until="all", within=15)
+    question = Question("Whose?", assignees=("ada@example.org",))
+    hers = ask(AskOne, question=question)
+    with Conversation(node) as talk, Conversation(hers, by="bob@example.org") as bob:
+        letter = talk.wait(30)
+        verdi("daemon", "stop")
+        refused = bob.answer("mine")
+        assert refused.outcome == "refused"
+        assert "bob@example.org was not asked" in refused.reason
+        assert talk.answer("b", "second").outcome == "kept"
+        # An answer in the very second of the deadline is in time.
+        wait_until(lambda: letter.deadline.timestamp() + 1 < time.time(), "")
+        late = talk.answer("a", "first")
+        assert (late.outcome, "has passed" in late.reason) == ("refused", True)
+        verdi("daemon", "start")
+        wait_until(lambda: refresh() or node.is_finished_ok, "it is decided")
+    assert node.outputs.answers.get_dict() == {"first": "late", "second": "b"}
+    with Conversation(hers, by="ada@example.org") as ada:
+        assert ada.answer("mine").accepted
+
+
+def test_a_refusal_clears_no_answer_of_somebody_else(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """One has set the extra, and is about to play; another sends what does not fit."""
+    node = ask(AskOne, question=Question("How many?", Integer()))
+    node.base.extras.set("answer", 5)
+    with Conversation(node, by="bob@example.org") as bob:
+        assert bob.answer("many").outcome == "refused"
+        assert paused(node)
+        play_processes([node])
+        assert bob.wait(30) is None
+    assert node.outputs.answer["value"] == 5
+
+
 def test_the_mixin_asks_within_a_restart_work_chain(
     ask: Callable[..., WorkChainNode], code: Any
 ) -> None:

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+import click
 import pexpect
 import pytest
 from aiida.orm import Int, Str, WorkChainNode
 from click.testing import CliRunner
 
-from aiida_humanintheloop import Boolean, Choice, Integer, Question
+from aiida_humanintheloop import Boolean, Choice, Float, Integer, Json, Node, Question
 from aiida_humanintheloop.cli.root import hitl
-from tests.asking import AskOne, AskTwo, Parent
-from tests.conftest import refresh, target_of, terminal, verdi, wait_until
+from tests.asking import AskAndReturnNested, AskOne, AskTwo, Parent
+from tests.conftest import ended, refresh, target_of, terminal, verdi, wait_until
 
-COMMANDS = ["answer", "history", "list", "play", "show", "watch"]
+
+def commands(group: click.Group, *names: str) -> Iterator[tuple[str, ...]]:
+    """Yield the names of every command that there is."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield (*names, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, *names, name)
+
+
+COMMANDS = list(commands(hitl))
 
 
 def run(*arguments: object, typed: str = "", code: int = 0) -> str:
@@ -28,18 +41,19 @@ def run(*arguments: object, typed: str = "", code: int = 0) -> str:
     return result.output
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_a_help_with_an_example(command: str) -> None:
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_a_help_with_an_example(command: tuple[str, ...]) -> None:
     """It needs no profile."""
-    printed = run(command, "--help")
+    printed = run(*command, "--help")
     assert "For example:" in printed
-    assert f"aiida-hitl {command}" in printed
+    assert f"aiida-hitl {' '.join(command)}" in printed
 
 
 def test_the_commands_are_those_of_the_help() -> None:
     """Also by itself, and for a word that is none."""
     printed = run("--help")
-    assert all(f"  {command}" in printed for command in COMMANDS)
+    assert len(COMMANDS) >= 9
+    assert all(f"  {command}" in printed for command, *_ in COMMANDS)
     assert "The most similar commands are" in run("lst", code=2)
 
 
@@ -47,6 +61,18 @@ def test_the_program_is_installed() -> None:
     """The entry point answers, with the version."""
     done = subprocess.run(["aiida-hitl", "--version"], capture_output=True, text=True)
     assert done.stdout.startswith("aiida-hitl, version ")
+
+
+def test_a_shell_completes_the_commands() -> None:
+    """As README says, by what click prints for it."""
+    words = {"COMP_WORDS": "aiida-hitl hi", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        ["aiida-hitl"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **words, "_AIIDA_HITL_COMPLETE": "bash_complete"},
+    )
+    assert done.stdout == "plain,history\n"
 
 
 def test_the_inbox_lists_what_is_asked(ask: Callable[..., WorkChainNode]) -> None:
@@ -72,6 +98,7 @@ def test_the_inbox_lists_what_is_asked(ask: Callable[..., WorkChainNode]) -> Non
         "an integer between 20 and 200 Ry",
     ]
     assert mine[0][7].endswith(" UTC")
+    assert [row[8] for row in mine] == ["1", "1", "2"]
     assert [row[5] for row in mine[1:]] == ["first: The first?", "second: The second?"]
     printed = " ".join(run("list").split())  # a narrow terminal folds the lines
     assert "Which cutoff?" in printed
@@ -141,7 +168,7 @@ def test_show_tells_all_and_how_to_answer(ask: Callable[..., WorkChainNode]) -> 
         f"Look at:   Int <{energy.pk}> the energy",
         "then goes on waiting",
         "Look at the energy first.",
-        f"aiida-hitl answer {node.pk}",
+        f"aiida-hitl answer {node.pk} --question 1",
     ):
         assert fact in printed
     (record,) = json.loads(run("show", node.pk, "--json"))
@@ -159,7 +186,7 @@ def test_an_answer_is_accepted_refused_or_too_late(
     assert run("answer", node.pk, "7", "-m", "because") == f"{node.pk}: Accepted: 7\n"
     wait_until(lambda: refresh() or node.is_finished_ok, "it goes on")
     late = run("answer", node.pk, "8", "--question", "1", code=1)
-    assert "has ended" in late
+    assert "Question 1 was already answered with 7 by aiida@localhost at" in late
     assert "7\ttest@localhost" in run("history", node.pk, "--raw").replace(
         "aiida@localhost", "test@localhost"
     )
@@ -191,9 +218,72 @@ def test_an_answer_comes_from_a_prompt_or_a_file(
     assert "Accepted: True" in run("answer", node.pk, typed="\n")
     node = ask(AskOne, question=Question("What?"))
     path = tmp_path / "answer.txt"
+    path.write_bytes(b"\xff\xfe")
+    printed = run("answer", node.pk, "--file", path, code=2)
+    assert f"{path} is not text in UTF-8" in printed
     path.write_text("from a file\n")
     assert "Accepted: 'from a file'" in run("answer", node.pk, "--file", path)
     assert "not both" in run("answer", node.pk, "x", "--file", path, code=2)
+
+
+def test_a_negative_number_is_a_value(ask: Callable[..., WorkChainNode]) -> None:
+    """And a word that looks like an option and is none is no value."""
+    node = ask(AskOne, question=Question("How cold?", Float(-273.15, 100, unit="C")))
+    assert "No such option" in run("answer", node.pk, "--coment", "x", code=2)
+    assert "Accepted: -12.5" in run("answer", node.pk, "-12.5")
+
+
+def test_json_is_all_that_a_program_reads(game: WorkChainNode) -> None:
+    """Nobody is asked, and the next question is in it."""
+    assert "nobody is asked" in run("answer", game.pk, "--json", code=2)
+    wrong = target_of(game) % 100 + 1
+    (said,) = json.loads(run("answer", game.pk, wrong, "--json", "--wait"))
+    assert said["outcome"] == "accepted"
+    assert said["next"]["id"] == "2"
+    (said,) = json.loads(run("answer", game.pk, target_of(game), "--json", "--wait"))
+    assert said["next"] is None
+
+
+def test_what_can_be_chosen_is_named(ask: Callable[..., WorkChainNode]) -> None:
+    """Nodes by their labels, JSON by its schema."""
+    nodes = [Int(n, label=f"candidate {n}").store() for n in (1, 2)]
+    node = ask(AskOne, question=Question("Which?", Node(among=nodes)))
+    printed = run("show", node.pk)
+    assert all(f"Int <{each.pk}> {each.label}" in printed for each in nodes)
+    assert "Accepted: " in run("answer", node.pk, nodes[1].pk)
+    schema = {"type": "object", "required": ["kpoints"], "title": "mesh"}
+    node = ask(AskOne, question=Question("Which mesh?", Json(schema)))
+    assert '"kpoints"' in run("show", node.pk)
+
+
+def test_a_question_that_is_not_open_is_told_by_its_name(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """With those that are; an object answers all of them, also typed."""
+    node = ask(AskTwo, until=Str("all"))
+    told = run("answer", node.pk, "a", "--question", "99", code=1)
+    assert "There is no question '99'. Open: first, second." in told
+    printed = run("answer", node.pk, '{"first": "a", "second": "b"}')
+    assert "Accepted" in printed
+    ended(node)
+
+
+def test_who_answers_a_caller_is_told_what_asks(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """Whatever the caller is."""
+    parent = ask(Parent, question=Question("Down here?"))
+    (child,) = parent.called
+    for command in (("show",), ("answer", "--json")):
+        name, *options = command
+        told = run(name, parent.pk, *options, *(["x"] if options else []), code=1)
+        assert f"It has called what asks: {child.pk} (AskOne)." in told
+
+
+def test_the_end_names_outputs_in_namespaces(ask: Callable[..., WorkChainNode]) -> None:
+    """As `node.outputs` does."""
+    node = ask(AskAndReturnNested, question=Question("Well?"))
+    assert "deep.answer: Dict <" in run("play", node.pk, typed="yes\n")
 
 
 def test_one_decision_answers_all_matching_questions(
@@ -228,12 +318,16 @@ def test_play_goes_on_until_the_end(game: WorkChainNode) -> None:
 def test_watch_shows_a_question_as_it_comes_and_goes(
     ask: Callable[..., WorkChainNode],
 ) -> None:
-    """Without a key being pressed, until Ctrl-C."""
+    """Without a key being pressed, until Ctrl-C; of many the newest are seen."""
+    others = [ask(AskOne, question=Question(f"No. {n}?")) for n in range(12)]
     screen = terminal("aiida-hitl", "watch")
     node = ask(AskOne, question=Question("Now on the screen?"))
     screen.expect_exact("Now on the screen?")
     run("answer", node.pk, "yes")
-    screen.expect(r"(?s)\r\n.*(?!Now on the screen)")
+    # Where its row was, there is one more of the others.
+    screen.expect(r"earlier: aiida-hitl list(?:(?!Now on the screen).)*No\. 11\?")
+    for other in others:
+        run("answer", other.pk, "yes")
     screen.sendintr()
     screen.expect(pexpect.EOF)
     screen.close()

@@ -148,7 +148,7 @@ def test_an_answer_without_a_question_is_refused_by_the_sender(
     with Conversation(game) as talk:
         talk.wait(30)
         OwnMailbox(game).close("as the workflow does")
-        assert talk.answer(50).reason == "No question is open now."
+        assert talk.answer(50).reason == "Question 1 is closed: as the workflow does."
 
 
 @pytest.mark.restarts_daemon

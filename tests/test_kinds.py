@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from aiida.orm import WorkChainNode, to_aiida_type
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel, Field, field_validator
 
 from aiida_humanintheloop import (
     Boolean,
@@ -58,6 +60,20 @@ FITTING = st.one_of(
 EXAMPLES_IN_A_DAEMON = int(os.environ.get("EXAMPLES_IN_A_DAEMON", "40"))
 
 
+class Mesh(BaseModel):
+    """A model that says more than its schema, under a name that no Python has."""
+
+    points: int = Field(alias="n-points")
+
+    @field_validator("points")
+    @classmethod
+    def odd(cls, value: int) -> int:
+        """Refuse even numbers."""
+        if value % 2 == 0:
+            raise ValueError("it must be odd")
+        return value
+
+
 def name_of(kind: Any) -> str:
     """Return the name of a kind for the name of a test."""
     return str(kind.kind)
@@ -103,6 +119,48 @@ def test_json_that_no_node_can_hold_is_refused(raw: Any, reason: str) -> None:
     """Where it is judged: stored later, it would end the workflow."""
     assert reason in str(reading(KINDS[-1], raw)[1])
     assert reading(KINDS[-1], {"a": {"": 1, "a.b": 1}})[1] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "value"),
+    [
+        (Float(), 10**400, None),
+        (Json({"multipleOf": 0.1}), "9" * 400, None),
+        (Json({"$ref": "#/$defs/nothing"}), "1", None),
+        (Json({"type": "string"}), "5", "5"),
+        (Json({"type": ["string", "integer"]}), "5", 5),
+        (Choices(("k=2,2,2", "gamma")), '["k=2,2,2"]', ["k=2,2,2"]),
+        (Choices(("a",), at_least=0), "[]", []),
+        (Choices(("[a", "b")), "[a, b", ["[a", "b"]),
+        (Json(Mesh), {"n-points": 3}, {"n-points": 3}),
+        (Json(Mesh), {"n-points": 2}, None),
+    ],
+)
+def test_what_lies_on_the_edge(kind: Any, raw: Any, value: Any) -> None:
+    """Refused or taken, and never an error."""
+    assert reading(kind, raw)[0] == value
+
+
+def test_what_could_never_be_judged_is_no_question() -> None:
+    """It is refused where the question is written."""
+
+    class Hidden(BaseModel):
+        """Not to be found by its name."""
+
+    for write in (lambda: Text(pattern="("), lambda: Json(Hidden)):
+        with pytest.raises(
+            ValueError, match=r"no pattern|define the model in a module"
+        ):
+            write()
+
+
+@pytest.mark.parametrize("default", [[], 0, False, {}])
+def test_a_default_survives_its_way_through_the_database(default: Any) -> None:
+    """Also one that is as good as nothing."""
+    question = Question(
+        "?", Json({}), default, within=timedelta(1), at_deadline="default"
+    )
+    assert Question.from_record(question.to_record()) == question
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)

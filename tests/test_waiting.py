@@ -12,14 +12,22 @@ from itertools import product
 import pytest
 from aiida.cmdline.utils.ascii_vis import format_call_graph
 from aiida.common.log import AIIDA_LOGGER
-from aiida.engine import submit
+from aiida.engine import ProcessState, submit
 from aiida.engine.processes.control import (
     kill_processes,
     pause_processes,
     play_processes,
 )
 from aiida.manage import get_config_option, get_manager
-from aiida.orm import Bool, Dict, InstalledCode, Int, WorkChainNode, load_node
+from aiida.orm import (
+    Bool,
+    CalcJobNode,
+    Dict,
+    InstalledCode,
+    Int,
+    WorkChainNode,
+    load_node,
+)
 from aiida.plugins import CalculationFactory
 
 from aiida_humanintheloop import HumanLoopWorkChain, Question
@@ -288,6 +296,36 @@ def test_who_waits_for_a_workflow_that_waits_holds_no_slot_either(
         assert verdict.outcome in ("accepted", "kept"), verdict.reason
     wait_until(lambda: refresh() or all(n.is_terminated for n in nodes), "they end")
     assert all(node.is_finished_ok for node in nodes)
+
+
+def test_a_workflow_that_asks_again_and_again_costs_no_more_slots(
+    few_slots: None, code: InstalledCode, submit_game: Callable[..., WorkChainNode]
+) -> None:
+    """A slot that is given back is taken back, also where others queue for it."""
+    node = submit_game(max_iters=100)
+    wait_until(lambda: all_ask([node]), "it asks")
+    add = CalculationFactory("core.arithmetic.add")
+    options = {"resources": {"num_machines": 1}, "prepend_text": "sleep 600"}
+    jobs = [
+        submit(add, code=code, x=Int(1), y=Int(n), metadata={"options": options})
+        for n in range(8 * SLOTS)
+    ]
+    try:
+        wait_until(
+            lambda: begun(jobs) >= SLOTS, "as many as there are slots have begun"
+        )
+        for _ in range(6):
+            guess(node)
+        # one that waits, and one that just went on
+        assert begun(jobs) <= SLOTS + 2
+    finally:
+        kill_unfinished(jobs)
+
+
+def begun(jobs: list[CalcJobNode]) -> int:
+    """Return how many of these calculations a worker has taken up."""
+    refresh()
+    return sum(job.process_state is not ProcessState.CREATED for job in jobs)
 
 
 def children(nodes: list[WorkChainNode]) -> list[WorkChainNode]:

@@ -14,14 +14,15 @@ from aiida.manage import get_manager
 from aiida.orm import ProcessNode, WorkChainNode, load_node
 from plumpy.process_comms import INTENT_KEY, MessageBuilder
 
+from . import ownership
 from .connection import Connection, daemon_runs
-from .database import look_anew
+from .database import DatabaseLost, look_anew
 from .exceptions import InvalidAnswer, NoSuchWorkflow, NotLoaded, Unreachable
 from .interactive import InteractiveWorkChain
-from .judge import ANSWER_INTENT
+from .judge import ANSWER_INTENT, STATUS
 from .mailbox import Letter, Mailbox, timestamp
-from .question import Answer, Verdict
-from .verdict import verdict_on_late
+from .question import WAIT, Answer, Verdict
+from .verdict import read_answer, verdict_on_late
 
 __all__ = ["Conversation", "load_workflow"]
 
@@ -29,6 +30,8 @@ _ENDED = (ProcessState.FINISHED, ProcessState.EXCEPTED, ProcessState.KILLED)
 _LOST_SECONDS = 5.0
 _GIVE_UP_SECONDS = 15.0
 _RETRY_SECONDS = 0.2
+# A process that takes no messages looks twice a second.
+_FOUND_SECONDS = 2.0
 
 
 def load_workflow(identifier: int | str | ProcessNode) -> WorkChainNode:
@@ -36,6 +39,7 @@ def load_workflow(identifier: int | str | ProcessNode) -> WorkChainNode:
 
     :param identifier: PK, UUID (or its beginning), or the node itself.
     :raises NoSuchWorkflow: if there is none, or if it is of a kind that never asks.
+    :raises Unreachable: if the database is away.
     """
     look_anew()
     try:
@@ -62,6 +66,12 @@ def _asks(node: WorkChainNode) -> bool:
         return issubclass(node.process_class, InteractiveWorkChain)
     except ValueError:  # the plugin that it came from is not installed here
         return bool(Mailbox(node).letters())
+
+
+def _accepted(letter: Letter) -> Verdict:
+    """Return the verdict that got lost on its way."""
+    value = letter.answer.value if letter.answer else None
+    return Verdict("accepted", "Accepted.", letter.id, value)
 
 
 class Conversation:
@@ -132,7 +142,8 @@ class Conversation:
         :param timeout: seconds, None waits for as long as it takes.
         :return: None once the workflow has ended.
         :raises TimeoutError: if there is neither question nor end in that time.
-        :raises Unreachable: if the daemon is not running, so that none can come.
+        :raises Unreachable: if the daemon is not running, so that none can come, or the
+            database is away.
         """
         begin, is_looked_for = time.monotonic(), False
         deadline = float("inf") if timeout is None else begin + timeout
@@ -141,7 +152,7 @@ class Conversation:
             letter = self.question()
             if letter is not None or self.has_ended:
                 return letter
-            if not daemon_runs():
+            if not daemon_runs() and not ownership.is_deaf(self.pk):
                 raise Unreachable(
                     "The daemon is not running, so the workflow stands still. "
                     "Start it with `verdi daemon start`."
@@ -160,7 +171,8 @@ class Conversation:
             try:
                 self._connection.send(self.pk, MessageBuilder.status())
             except NotLoaded:
-                self._connection.bring_back(self.pk)
+                if not ownership.is_deaf(self.pk):
+                    self._connection.bring_back(self.pk)
 
     # endregion
     # region answering
@@ -174,13 +186,12 @@ class Conversation:
         :param question: id or name of the question that it is meant for, by default
             the one that is open now. It never counts for another.
         :param comment: why, for the record.
+        :raises Unreachable: if the database is away, so that it is not kept either.
         """
         waiting = self.questions()
-        if not waiting and self.has_ended:
-            return Verdict("refused", "The workflow has ended.", question)
-        if not waiting and question is None:
+        if not waiting and (self.has_ended or question is None):
             # Sent without an id it would count for whatever is asked next.
-            return Verdict("refused", "No question is open now.")
+            return self._verdict_without_question(Answer(value, question))
         # By its id: under the same name another may be asked meanwhile.
         called = [x.id for x in waiting if x.is_called(question or x.id)]
         answer = Answer(
@@ -199,13 +210,24 @@ class Conversation:
         verdict = self._deliver(message)
         return self._keep(answer) if verdict is None else verdict
 
+    def _verdict_without_question(self, answer: Answer) -> Verdict:
+        """Tell who was first, or that nothing was ever asked."""
+        letters = self.mailbox.letters()
+        if letters:
+            return verdict_on_late(letters, answer)
+        state = "has ended" if self.has_ended else "asks nothing now"
+        return Verdict("refused", f"The workflow {state}.", answer.question)
+
     def _deliver(self, message: dict[str, Any]) -> Verdict | None:
         """Return the verdict; None if the process could not be reached.
 
         A worker that was killed has a successor within a second or two, which takes
-        the process up, one after the other. One that is not there by then may have lost
-        its task with the broker's memory: it gets a new one.
+        the process up, one after the other. One that nobody has by then may have lost
+        its task with the broker's memory: it gets a new one. What `engine.run` runs
+        hears no message; it looks for kept answers.
         """
+        if ownership.is_deaf(self.pk):
+            return None
         begin = time.monotonic()
         missing = brought_back = False
         while daemon_runs() and time.monotonic() < begin + _GIVE_UP_SECONDS:
@@ -236,25 +258,32 @@ class Conversation:
         ]
         taken = self.mailbox.taken(answer)
         if taken:  # and only the verdict got lost
-            return Verdict("accepted", "Accepted.", taken[-1].id, answer.value)
+            return _accepted(taken[-1])
         if not meant:
             return verdict_on_late(self.mailbox.letters(), answer)
         if len(meant) > 1:
             return Verdict("refused", "Say which question is answered.")
         letter = meant[0]
         try:
-            letter.question.kind.read(answer.value)
+            read_answer(letter.question, answer, validator=None)
         except InvalidAnswer as error:
             return Verdict("refused", str(error), letter.id)
-        first = self.mailbox.kept()
-        if first is not None and first.key != answer.key:
+        if letter.question.at_deadline != WAIT and not letter.is_in_time(answer):
+            reason = f"The deadline of question {letter.id} has passed."
+            return Verdict("refused", reason, letter.id)
+        first = self._leave(answer)
+        if first.key != answer.key:
             return Verdict(
                 "refused",
-                f"An answer by {first.by or 'somebody'} is kept already, to be taken "
-                "when a worker takes the workflow up again.",
+                f"An answer by {first.by or 'somebody'} is kept already, and one is "
+                "all that can be kept: it is taken when a worker takes the workflow up "
+                "again.",
                 letter.id,
             )
-        self.mailbox.keep(answer)
+        if ownership.is_deaf(self.pk):
+            verdict = self._verdict_on_kept(answer, letter)
+            if verdict is not None:
+                return verdict
         if not daemon_runs():
             return Verdict(
                 "kept",
@@ -276,9 +305,36 @@ class Conversation:
         look_anew()
         taken = self.mailbox.taken(answer)
         if taken:
-            return Verdict("accepted", "Accepted.", letter.id, answer.value)
+            return _accepted(taken[-1])
         if isinstance(reply, str):
             return Verdict("refused", reply, letter.id)
         return Verdict("kept", "Your answer is handed over.", letter.id)
+
+    def _leave(self, answer: Answer) -> Answer:
+        """Leave an answer in the extras, and return the one that lies there then."""
+        try:
+            return self.mailbox.keep(answer)
+        except DatabaseLost as lost:
+            raise Unreachable(
+                "The database of the profile is away, so your answer was not kept: try "
+                "again."
+            ) from lost
+
+    def _verdict_on_kept(self, answer: Answer, letter: Letter) -> Verdict | None:
+        """Return what whoever runs the process said of the answer that was just kept.
+
+        :return: None if it was not looked at within a moment.
+        """
+        deadline = time.monotonic() + _FOUND_SECONDS
+        while time.monotonic() < deadline:
+            look_anew()
+            kept = self.mailbox.kept()  # first: one that is taken lies there no more
+            if taken := self.mailbox.taken(answer):
+                return _accepted(taken[-1])
+            if kept is None or kept.key != answer.key:
+                reason = (self.node.process_status or "").removeprefix(STATUS).strip()
+                return Verdict("refused", reason or "It was not taken.", letter.id)
+            time.sleep(_RETRY_SECONDS)
+        return None
 
     # endregion

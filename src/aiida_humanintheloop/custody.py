@@ -18,7 +18,7 @@ from aiida.common.log import AIIDA_LOGGER
 from aiida.engine import Process
 from aiida.engine.persistence import get_object_loader
 from aiida.engine.runners import Runner
-from aiida.orm import load_node
+from aiida.orm import ProcessNode, QueryBuilder
 from plumpy.exceptions import PersistenceError
 from plumpy.persistence import Bundle, LoadSaveContext
 from sqlalchemy.exc import SQLAlchemyError
@@ -64,13 +64,8 @@ class Custody:
     #: How often that happened, or this worker got a task.
     news: ClassVar[int] = 0
 
-    def __init__(self, pk: int, runner: Runner, saved: Bundle | None = None) -> None:
-        """Prepare; nothing is loaded yet.
-
-        :param saved: the checkpoint, where it has been read.
-        """
-        # Taken at once: what was read is true for as long as nobody else runs it.
-        self._saved = saved if ownership.take(pk) else None
+    def __init__(self, pk: int, runner: Runner) -> None:
+        """Prepare; nothing is loaded yet."""
         self._runner = runner
         self.pk = pk
         self._listens = self._has_mail = False
@@ -139,7 +134,6 @@ class Custody:
 
         :return: None if it ended elsewhere meanwhile.
         """
-        saved, self._saved = self._saved, None
         slots = Slots.of(self._runner)
         while not ownership.take(self.pk):
             slots.give_back(self.pk)
@@ -147,14 +141,11 @@ class Custody:
         try:
             while True:
                 try:
-                    stands_still = saved is None or saved.get("_paused") is not None
-                    if stands_still and await self._rest():
-                        await self._load()
-                    elif saved is not None or self._is_unfinished():
+                    if not await self._rest():
+                        if not self._is_unfinished():
+                            return None
                         await self._listen()
-                        await self._load(saved)
-                    else:
-                        return None
+                    await self._load()
                     return await self._run_to_its_end()
                 except kiwipy.DuplicateSubscriberIdentifier:
                     # RabbitMQ went away as it began to listen, and it does after all.
@@ -165,7 +156,6 @@ class Custody:
                         raise
                 except (_NotYet, _Reload):
                     pass
-                saved = None
                 if self._next_rest is not None:
                     continue  # nothing was lost
                 Custody.reloads += 1
@@ -175,8 +165,9 @@ class Custody:
         finally:
             slots.take_back(self.pk)
             self._loaded.set()
-            ownership.release(self.pk)
+            # First: a broker may drop the name that its next owner listens under.
             self._listen_no_more()
+            ownership.release(self.pk)
 
     async def _listen(self) -> None:
         """Take the messages for the process from now on, whether it is loaded or not.
@@ -231,18 +222,17 @@ class Custody:
         await rest.lasts(self._wanted)
         return True
 
-    async def _load(self, saved: Bundle | None = None) -> None:
+    async def _load(self) -> None:
         """Load the process.
 
         Where hundreds are wanted at once, the worker has time for others in between.
 
-        :param saved: the checkpoint, where it has been read.
         :raises _NotYet: if it cannot be loaded now.
         """
         async with _one_at_a_time:
             await asyncio.sleep(0)
             end_leftovers(self.pk)
-            saved = saved or self._last_checkpoint()
+            saved = self._last_checkpoint()
             context = LoadSaveContext(
                 runner=self._runner, loader=get_object_loader(), in_custody=True
             )
@@ -338,8 +328,15 @@ class Custody:
             owner.reload()
 
     def _is_unfinished(self) -> bool:
-        """Return whether the process was not run to its end by another worker."""
-        return not load_node(self.pk).is_terminated
+        """Return whether the process was not run to its end by another worker.
+
+        Asked with the lock in hand, and not of a node that was loaded before.
+        """
+        database.catch_up()
+        query = QueryBuilder().append(
+            ProcessNode, filters={"id": self.pk, **database.UNFINISHED}
+        )
+        return query.count() > 0
 
 
 @contextmanager

@@ -29,7 +29,9 @@ __all__ = [
     "catch_up",
     "is_detached",
     "is_lost",
+    "lock",
     "look_anew",
+    "losses",
     "lost_not_failed",
     "one_commit",
     "reconnect",
@@ -42,6 +44,7 @@ UNFINISHED = {"attributes.process_state": {"in": ["created", "running", "waiting
 _LOOK_AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 15.0
 _MOST_NESTED = 10
+_losses = 0
 # How psycopg names that the server is away, goes away, or has only just come.
 _AWAY = re.compile(
     r"psycopg\.(OperationalError"
@@ -85,6 +88,17 @@ def one_commit() -> Iterator[None]:
         if is_lost(error):
             raise DatabaseLost from error
         raise
+
+
+def lock(entity: Entity[Any, Any]) -> None:
+    """Have nobody else write an entity until the transaction ends, and read it anew.
+
+    AiiDA writes all extras of a node at once, as it has them in memory: of two who do
+    so at the same moment, one undoes the other's work.
+    """
+    session, model = _storage().get_session(), entity.backend_entity.bare_model
+    if session.bind.dialect.name != "sqlite":  # where the transaction has locked all
+        session.refresh(model, ["id", "extras"], with_for_update=True)
 
 
 @contextmanager
@@ -139,8 +153,15 @@ def reconnect() -> None:
     try:
         session.execute(text("SELECT 1"))
     except SQLAlchemyError:
+        global _losses
+        _losses += 1
         _roll_back(session)
         session.execute(text("SELECT 1"))
+
+
+def losses() -> int:
+    """Return how often this process has found its connection to the server gone."""
+    return _losses
 
 
 def catch_up() -> None:

@@ -5,6 +5,7 @@ HumanInTheLoopError
 ├── InvalidAnswer        the value does not fit the question
 ├── NoQuestion           nothing is asked, or not clear which question is meant
 ├── NoSuchWorkflow       there is no workflow to ask, or it is not one that asks
+├── Stopped              the workflow cannot go on now, and may later
 └── Unreachable          no daemon, or nothing of it answers
     └── NotLoaded        the daemon runs, and no worker has the workflow
 """
@@ -16,6 +17,7 @@ __all__ = [
     "NoQuestion",
     "NoSuchWorkflow",
     "NotLoaded",
+    "Stopped",
     "Unreachable",
 ]
 
@@ -38,6 +40,10 @@ class NoQuestion(HumanInTheLoopError, LookupError):
 
 class NoSuchWorkflow(HumanInTheLoopError, LookupError):
     """There is no such workflow, or it is not one that asks questions."""
+
+
+class Stopped(HumanInTheLoopError):
+    """The workflow cannot go on now, and may later."""
 
 
 class Unreachable(HumanInTheLoopError, ConnectionError):

@@ -7,20 +7,28 @@ differ. A talk of several rounds with one workflow is a `Conversation`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.common.links import LinkType
-from aiida.orm import Node, ProcessNode, QueryBuilder, WorkflowNode
+from aiida.orm import (
+    Node,
+    ProcessNode,
+    QueryBuilder,
+    WorkChainNode,
+    WorkflowNode,
+    load_node,
+)
 from aiida.orm.utils.node import get_query_type_from_type_string
 
-from . import kinds
+from . import conversation, kinds
 from .connection import Connection, daemon_runs
-from .conversation import Conversation, load_workflow
+from .conversation import Conversation
 from .database import UNFINISHED, look_anew
-from .exceptions import NoQuestion
+from .exceptions import NoQuestion, NoSuchWorkflow
 from .mailbox import RECORD, Letter, letters_of
 from .outages import is_outage, outages
 from .question import Verdict
@@ -31,11 +39,11 @@ __all__ = [
     "Waiting",
     "answer",
     "daemon_runs",
-    "evidence",
     "find_question",
     "history",
     "like",
     "load_workflow",
+    "named",
     "nodes_for",
     "open_questions",
     "wait_for_question",
@@ -68,6 +76,14 @@ class Waiting:
     computer: str = ""
 
     @property
+    def wants_a_person(self) -> bool:
+        """Whether it asks, or waits for somebody to mend a computer.
+
+        What somebody has paused by hand wants nobody.
+        """
+        return bool(self.letters or self.computer)
+
+    @property
     def root(self) -> tuple[int, str]:
         """PK and class of the workflow with which the calls began."""
         return self.callers[-1] if self.callers else (self.pk, self.workflow)
@@ -77,6 +93,8 @@ def open_questions() -> list[Waiting]:
     """Return the workflows with open questions, newest last.
 
     Takes two queries, however many workflows there are.
+
+    :raises Unreachable: if the database is away.
     """
     return [each for each in waiting() if each.letters]
 
@@ -87,6 +105,8 @@ def waiting() -> list[Waiting]:
     Besides workflows that ask, that is what somebody, or the engine after repeated
     failures, has paused. Takes two queries, however many workflows there are, and two
     more where a computer has failed.
+
+    :raises Unreachable: if the database is away.
     """
     look_anew()
     query = QueryBuilder().append(
@@ -152,10 +172,32 @@ def _callers() -> dict[int, tuple[tuple[int, str], ...]]:
     return {called: tuple(chain(called)) for called in callers}
 
 
+def load_workflow(identifier: int | str | ProcessNode) -> WorkChainNode:
+    """Return the node of a workflow that asks questions.
+
+    :param identifier: PK, UUID (or its beginning), or the node itself.
+    :raises NoSuchWorkflow: if there is none, or if it is of a kind that never asks; the
+        text names what asks that it called.
+    :raises Unreachable: if the database is away.
+    """
+    try:
+        return conversation.load_workflow(identifier)
+    except NoSuchWorkflow as error:
+        with suppress(NotExistent, MultipleObjectsError, ValueError):
+            node: Any = identifier
+            if not isinstance(identifier, Node):
+                node = load_node(identifier=identifier)
+            if where := asking_below(node):
+                text = f"{identifier} itself asks no questions. {where}"
+                raise NoSuchWorkflow(text) from error
+        raise
+
+
 def history(identifier: int | str | ProcessNode) -> list[Letter]:
     """Return every question of a workflow, with its answer if it has one.
 
     :raises NoSuchWorkflow: if there is no such workflow.
+    :raises Unreachable: if the database is away.
     """
     with _conversation(identifier) as talk:
         return talk.mailbox.letters()
@@ -178,6 +220,7 @@ def answer(
     :param by: email of the person, by default of the profile's user.
     :param comment: why, for the record.
     :raises NoSuchWorkflow: if there is no such workflow.
+    :raises Unreachable: if the database is away, so that the answer is not kept either.
     """
     with _conversation(identifier, by=by, via=via) as talk:
         return talk.answer(value, question, comment)
@@ -192,7 +235,8 @@ def wait_for_question(
     :return: None once the workflow has ended.
     :raises NoSuchWorkflow: if there is no such workflow.
     :raises TimeoutError: if there is neither question nor end in that time.
-    :raises Unreachable: if the daemon is not running, so that none can come.
+    :raises Unreachable: if the daemon is not running, so that none can come, or the
+        database is away.
     """
     with Conversation(load_workflow(identifier)) as talk:
         return talk.wait(timeout)
@@ -215,24 +259,41 @@ def find_question(node: ProcessNode, name: str | None = None) -> Letter:
 
     :param name: its id or name, needed where several are open.
     :raises NoQuestion: if it is not open, or not clear which is meant.
+    :raises Unreachable: if the database is away.
     """
     with _conversation(node) as talk:
         letters = talk.questions()
     meant = [letter for letter in letters if name is None or letter.is_called(name)]
     if not letters:
-        raise NoQuestion(
-            f"{node.pk} asks nothing now. See: aiida-hitl history {node.pk}"
-        )
-    if len(meant) != 1:
-        names = ", ".join(letter.name or letter.id for letter in letters)
+        where = asking_below(node) or f"See: aiida-hitl history {node.pk}"
+        raise NoQuestion(f"{node.pk} asks nothing now. {where}")
+    names = ", ".join(letter.name or letter.id for letter in letters)
+    if not meant:
+        raise NoQuestion(f"Question {name} is not open now. Open: {names}.")
+    if len(meant) > 1:
         raise NoQuestion(f"Say which question is meant with --question: {names}.")
     return meant[0]
+
+
+def asking_below(node: Node) -> str:
+    """Return a sentence that names what a workflow has called and what asks now.
+
+    :return: nothing, where none of it asks.
+    """
+    asking = [
+        f"{each.pk} ({each.workflow})"
+        for each in open_questions()
+        if node.pk in [pk for pk, _ in each.callers]
+    ]
+    return f"It has called what asks: {', '.join(asking)}." if asking else ""
 
 
 def like(node: ProcessNode, asked: Letter) -> list[tuple[int, str | None]]:
     """Return PK and question id of all open questions that are equal to this one.
 
     Equal are those of the same text and kind, from workflows of the same class.
+
+    :raises Unreachable: if the database is away.
     """
     return [
         (each.pk, letter.id)
@@ -244,9 +305,17 @@ def like(node: ProcessNode, asked: Letter) -> list[tuple[int, str | None]]:
     ]
 
 
-def evidence(letters: Iterable[Letter]) -> dict[str, Node]:
-    """Return the nodes that the questions name as evidence, by UUID, in one query."""
-    uuids = {uuid for letter in letters for uuid in letter.question.evidence}
+def named(letters: Iterable[Letter]) -> dict[str, Node]:
+    """Return the nodes that questions name, by UUID, in one query.
+
+    These are their evidence, and the nodes of which one is to be chosen.
+    """
+    questions = [letter.question for letter in letters]
+    uuids = {
+        uuid
+        for each in questions
+        for uuid in (*each.evidence, *getattr(each.kind, "among", ()))
+    }
     if not uuids:
         return {}
     query = QueryBuilder().append(Node, filters={"uuid": {"in": sorted(uuids)}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,13 +17,13 @@ from plumpy.process_comms import INTENT_KEY, Intent
 from plumpy.process_states import State
 from sqlalchemy.exc import SQLAlchemyError
 
-from .database import DatabaseLost, reconnect
+from .database import DatabaseLost, catch_up
 from .deadlines import Deadlines
 from .exceptions import InvalidAnswer
 from .mailbox import Letter, OwnMailbox, timestamp
 from .question import DEFAULT, Answer, Verdict
 from .replay import Replay
-from .text import shown
+from .text import one_line, shown
 from .verdict import read_answer, read_value, verdict_on_late
 from .waiting import WaitingWorkChain
 
@@ -38,6 +39,17 @@ ASKED = "state_changed.running.asked"
 STATUS = 'Need user input via "answer" extra before replaying!'
 _PASSED = "the deadline passed"
 _TRY_AGAIN_SECONDS = 1.0
+_LOOK_AGAIN_SECONDS = 0.5
+
+
+def _object_in(value: Any) -> dict[str, Any]:
+    """Return the JSON object that was sent, or typed; {} where it is none."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, dict) else {}
 
 
 class JudgingWorkChain(WaitingWorkChain):
@@ -82,9 +94,9 @@ class JudgingWorkChain(WaitingWorkChain):
     def _judge(self, answer: Answer) -> Verdict:
         """Take the answer and go on, or say why not and go on waiting."""
         for letter in self.mailbox.taken(answer):
-            if letter.is_called(answer.question or letter.id):
+            if letter.answer and letter.is_called(answer.question or letter.id):
                 # Sent twice, because the first reply got lost.
-                return Verdict("accepted", "Accepted.", letter.id, answer.value)
+                return Verdict("accepted", "Accepted.", letter.id, letter.answer.value)
         self._enforce_deadlines()
         waiting = self.mailbox.open_letters()
         if answer.question is None and len(waiting) > 1:
@@ -104,18 +116,19 @@ class JudgingWorkChain(WaitingWorkChain):
             validator = getattr(self, question.validator or "", None)
             value = read_answer(question, answer, validator)
         except InvalidAnswer as error:
-            return self._refuse(letter, str(error))
+            return self._refuse(letter, answer, str(error))
         self._accept(letter, replace(answer, value=value))
         return Verdict("accepted", "Accepted.", letter.id, value)
 
     def _judge_several(self, answer: Answer, waiting: list[Letter]) -> Verdict:
         """Judge an answer without a name where several questions are open."""
         names = [letter.name or letter.id for letter in waiting]
-        if isinstance(answer.value, dict) and answer.value.keys() <= set(names):
+        values = _object_in(answer.value)
+        if values.keys() <= set(names):
             verdicts = [
-                self._judge_part(replace(answer, value=answer.value[name]), letter)
+                self._judge_part(replace(answer, value=values[name]), letter)
                 for name, letter in zip(names, waiting, strict=True)
-                if name in answer.value
+                if name in values
             ]
             refused = [verdict for verdict in verdicts if not verdict.accepted]
             if verdicts:
@@ -124,7 +137,7 @@ class JudgingWorkChain(WaitingWorkChain):
             f"{len(waiting)} questions are open: say which one is answered, or answer "
             f"with an object that has the names {', '.join(names)}."
         )
-        return self._refuse(waiting[0], reason)
+        return self._refuse(waiting[0], answer, reason)
 
     def _judge_part(self, answer: Answer, letter: Letter) -> Verdict:
         """Judge one of several answers; one before it may have been enough."""
@@ -147,9 +160,9 @@ class JudgingWorkChain(WaitingWorkChain):
         if still_open:
             self._tell(letter)
 
-    def _refuse(self, letter: Letter, reason: str) -> Verdict:
+    def _refuse(self, letter: Letter, answer: Answer, reason: str) -> Verdict:
         with self._one_commit():
-            self.mailbox.complain(reason)
+            self.mailbox.complain(reason, answer)
             self.set_status(f"{STATUS} {reason}")
             self.report(reason)
         return Verdict("refused", reason, letter.id)
@@ -185,7 +198,10 @@ class JudgingWorkChain(WaitingWorkChain):
         """
         if self.has_terminated():
             return
-        for letter in self._deadlines.passed(self.mailbox.open_letters()):
+        passed = self._deadlines.passed(self.mailbox.open_letters())
+        if passed:
+            self._judge_kept_in_time()
+        for letter in passed:
             # what was decided for one question may have closed the next
             if self._is_open(letter):
                 self._pass_deadline(letter)
@@ -195,16 +211,24 @@ class JudgingWorkChain(WaitingWorkChain):
         enforce = partial(self._guarded, self._enforce_deadlines)
         return Deadlines(self.loop, enforce)
 
+    def _judge_kept_in_time(self) -> None:
+        """Judge an answer that was kept for a question before its deadline."""
+        kept = self.mailbox.kept()
+        if kept is None:
+            return
+        waiting = self.mailbox.open_letters()
+        meant = [x for x in waiting if x.is_called(kept.question or x.id)]
+        if not all(letter.is_in_time(kept) for letter in meant):
+            return
+        if len(meant) > 1:
+            self._judge_several(kept, meant)
+        elif meant:
+            self._judge_one(kept, meant[0])
+
     def _pass_deadline(self, letter: Letter) -> None:
         """Decide; where that fails, the question stays open for a person."""
         try:
-            kept = self.mailbox.kept()
-            if (
-                kept is None
-                or not letter.is_in_time(kept)
-                or not self._judge_one(kept, letter).accepted
-            ):
-                self._decide(letter)
+            self._decide(letter)
         except SQLAlchemyError:
             raise
         except Exception:
@@ -228,7 +252,7 @@ class JudgingWorkChain(WaitingWorkChain):
         """Call back from the event loop; a mistake is logged, the workflow waits."""
         try:
             if not self._closed and not self.has_terminated():
-                reconnect()
+                catch_up()
                 callback()
         except (DatabaseLost, SQLAlchemyError):
             self.loop.call_later(_TRY_AGAIN_SECONDS, self._guarded, callback)
@@ -265,7 +289,7 @@ class JudgingWorkChain(WaitingWorkChain):
     def _receive_answer(self, text: str) -> str:
         """Return the verdict; nothing where it was lost, to be sent again."""
         try:
-            reconnect()
+            catch_up()
             if self._closed or self.is_stale:
                 return ""  # it is being loaded anew
             if self.mailbox.open_letters() and not self.paused:
@@ -278,11 +302,15 @@ class JudgingWorkChain(WaitingWorkChain):
         except (DatabaseLost, SQLAlchemyError) as error:
             self.logger.warning("an answer waits to be judged: %s", type(error))
             return ""
+        except Exception as error:
+            self.logger.exception("an answer could not be judged")
+            why = one_line(f"{type(error).__name__}: {error}")
+            return Verdict("refused", f"It could not be judged ({why}).").to_json()
 
     def _receive_play(self) -> bool | str:
         """Play; `verdi process play` prints a reply that is not True or False."""
         try:
-            reconnect()
+            catch_up()
             if self.is_stale:
                 return "the database was away: try again"
             verdict = None if self._closed else self._play()
@@ -343,7 +371,15 @@ class JudgingWorkChain(WaitingWorkChain):
             self._enforce_deadlines()
             self._guarded(self._repeat)
             self._tell(waiting[-1])
+            if self.runner.communicator is None:
+                self._look_now_and_then()
         return paused
+
+    def _look_now_and_then(self) -> None:
+        """Look for a kept answer: no message reaches what `engine.run` runs."""
+        if self.paused and not self._closed:
+            self._guarded(self._catch_up)
+            self.loop.call_later(_LOOK_AGAIN_SECONDS, self._look_now_and_then)
 
     def _tell(self, letter: Letter) -> None:
         """Wake whoever listens to this workflow; the others look now and then."""

@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -91,7 +92,7 @@ class _Kind:
         try:
             value = self.parse(raw)
             fits = not why_not_kept(value) and self.fits(value)
-        except (ValueError, RecursionError):
+        except (ValueError, ArithmeticError, RecursionError):
             fits = False
         if not fits:
             raise InvalidAnswer(
@@ -157,6 +158,13 @@ class Text(_Kind):
     max_length: int | None = None
     pattern: str | None = None
     kind: Literal["text"] = "text"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no regular expression, when the question is written."""
+        try:
+            re.compile(self.pattern or "")
+        except re.error as error:
+            raise ValueError(f"{self.pattern!r} is no pattern: {error}") from None
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -353,8 +361,11 @@ class Choices(_Kind):
         return f"{count} of: {_list_of(self.options)}"
 
     def parse(self, raw: object) -> object:
-        """Read a list, or the options one after another with commas between them."""
-        items = raw.split(",") if isinstance(raw, str) else raw
+        """Read a list, also as JSON, or the options with commas between them."""
+        items = raw
+        if isinstance(raw, str):
+            listed = _list_in(raw)
+            items = raw.split(",") if listed is None else listed
         if not isinstance(items, list):
             return None
         found = [_option(self.options, item) for item in items]
@@ -365,6 +376,15 @@ class Choices(_Kind):
         most = len(self.options) if self.at_most is None else self.at_most
         once = len({json.dumps(item) for item in value}) == len(value)
         return once and self.at_least <= len(value) <= most
+
+
+def _list_in(text: str) -> list[object] | None:
+    """Return the JSON list that was typed, None where it is none."""
+    try:
+        value = json.loads(text) if text.lstrip().startswith("[") else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
 
 
 def _node_types(value: object) -> object:
@@ -435,6 +455,11 @@ def _validator(schema: dict[str, Any]) -> Any:
 def _schema_of(value: object) -> object:
     """Take a pydantic model for its JSON Schema."""
     if isinstance(value, type) and issubclass(value, BaseModel):
+        if "<locals>" in value.__qualname__:
+            raise ValueError(
+                f"{value.__qualname__} cannot be found again by who judges the answer: "
+                "define the model in a module"
+            )
         path = f"{value.__module__}:{value.__qualname__}"
         return {**value.model_json_schema(), "x-model": path}
     return value
@@ -475,8 +500,12 @@ class Json(_Kind):
         """Return the value, or say which part of it does not fit."""
         if raw is None or raw == "":
             raise InvalidAnswer(f"No answer was given: it must be {self.expects}.")
+        from referencing.exceptions import Unresolvable
+
         try:
             value = self.parse(raw)
+            if isinstance(raw, str) and not self.fits(value) and self.fits(raw):
+                value = raw  # what looks like a number may be wanted as text
             if why := why_not_kept(value):
                 raise ValueError(why)
             for error in _validator(self.schema).iter_errors(value):
@@ -485,12 +514,16 @@ class Json(_Kind):
             if why := why_not_kept(value):  # a model may change what it checks
                 raise ValueError(why)
             return value
-        except (ValueError, RecursionError) as error:
+        except (ValueError, ArithmeticError, RecursionError, Unresolvable) as error:
             why = " ".join(str(error).split())
             raise InvalidAnswer(
                 f"{shown(raw)} was not taken: the answer must be {self.expects} "
                 f"({why[:200]})."
             ) from error
+
+    def fits(self, value: Any) -> bool:
+        """Return whether the schema allows a value."""
+        return bool(_validator(self.schema).is_valid(value))
 
     def _through_the_model(self, value: Any) -> Any:
         """Have a pydantic model check what its schema cannot say."""
@@ -499,11 +532,11 @@ class Json(_Kind):
             return value
         module, _, name = path.partition(":")
         try:
-            model = getattr(importlib.import_module(module), name)
+            model = attrgetter(name)(importlib.import_module(module))
         except (ImportError, AttributeError):
             return value
         try:
-            return model.model_validate(value).model_dump(mode="json")
+            return model.model_validate(value).model_dump(mode="json", by_alias=True)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the whole"

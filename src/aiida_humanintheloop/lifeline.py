@@ -24,6 +24,7 @@ from aiida.manage import get_manager
 __all__ = ["end_worker", "hold", "is_away"]
 
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.lifeline")
+_ENDPOINT = "_router_endpoint"
 _LOOK_AGAIN_SECONDS = 0.5
 # An orderly end writes nothing that matters, and may wait for what is gone.
 _END_SECONDS = 10
@@ -37,12 +38,18 @@ def hold(runner: Runner) -> None:
     if runner not in _held and isinstance(broker, ZeromqBroker):
         _held.add(runner)
         # Asked for once: where the worker ends it is closed, and another would be made.
-        _look(runner, broker, broker.get_communicator())
+        communicator = broker.get_communicator()
+        # Both are private in aiida-core 2.9, and there is no other sign of it.
+        if hasattr(broker, _ENDPOINT) and hasattr(communicator, _ENDPOINT):
+            _look(runner, broker, communicator)
+        else:
+            _LOGGER.warning(
+                "this aiida-core is not known: restart the daemon when its broker died"
+            )
 
 
 def _look(runner: Runner, broker: Any, communicator: Any) -> None:
-    # Both are private in aiida-core 2.9, and there is no other sign of it.
-    if broker._router_endpoint in (None, communicator._router_endpoint):
+    if getattr(broker, _ENDPOINT) in (None, getattr(communicator, _ENDPOINT)):
         runner.loop.call_later(_LOOK_AGAIN_SECONDS, _look, runner, broker, communicator)
         return
     end_worker("its broker was started anew")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from aiida.orm import ProcessNode
 
-from .database import one_commit
+from .database import lock, one_commit
 from .question import Answer, Question
 
 __all__ = [
@@ -137,6 +137,7 @@ class Mailbox:
 
     def __init__(self, node: ProcessNode) -> None:
         """Look at the extras of `node`; nothing is read before it is asked for."""
+        self._node = node
         self._extras = node.base.extras
 
     def letters(self) -> list[Letter]:
@@ -160,11 +161,28 @@ class Mailbox:
         note: dict[str, Any] = self._extras.get(NOTE, None) or {}
         return Answer(**{**note, "value": value})
 
-    def keep(self, answer: Answer) -> None:
-        """Leave an answer for a process that cannot be reached now."""
+    def keep(self, answer: Answer) -> Answer:
+        """Leave an answer for a process that cannot be reached now.
+
+        :return: the answer that is kept: one that lies there already stays.
+        :raises DatabaseLost: if the server of the database went away.
+        """
         note = asdict(replace(answer, value=None))
-        with one_commit():  # all extras are one value of the database
+        with one_commit():
+            lock(self._node)
+            first = self.kept()
+            if first is not None and first.key != answer.key:
+                return first
             self._extras.set_many({ANSWER: answer.value, NOTE: note})
+        return answer
+
+    def _write(self, extras: dict[str, Any]) -> None:
+        """Write some extras, and leave the others as others have left them."""
+        with one_commit():
+            lock(self._node)
+            if ANSWER in extras and self._extras.get(NOTE, None) is not None:
+                extras = {**extras, NOTE: None}  # it belongs to the answer that goes
+            self._extras.set_many(extras)
 
     def taken(self, answer: Answer) -> list[Letter]:
         """Return the questions to which this very answer was accepted."""
@@ -257,11 +275,17 @@ class OwnMailbox(Mailbox):
             other.but(decision=uuid) if other.id == letter.id else other
             for other in self.letters()
         ]
-        self._extras.set(RECORD, self._record())
+        self._write({RECORD: self._record()})
 
-    def complain(self, reason: str) -> None:
-        """Say in the question why an answer was not taken, and clear that answer."""
-        self._extras.set_many(self._shown(self.letters(), reason))
+    def complain(self, reason: str, answer: Answer) -> None:
+        """Say in the question why an answer was not taken, and clear that answer.
+
+        Not what somebody else has left there meanwhile.
+        """
+        extras, kept = self._shown(self.letters(), reason), self.kept()
+        if kept is not None and (kept.key, kept.via) != (answer.key, answer.via):
+            del extras[ANSWER]
+        self._write(extras)
 
     def close(self, reason: str, letter: Letter | None = None) -> None:
         """Take back a question, or all, that nobody can answer any more."""
@@ -276,16 +300,16 @@ class OwnMailbox(Mailbox):
                 other.but(closed=reason) if other.id in closing else other
                 for other in letters
             ]
-            self._extras.set(RECORD, self._record())
+            self._write({RECORD: self._record()})
 
     def announce(self, text: str) -> None:
         """Put a last word where the questions were."""
-        self._extras.set(QUESTION, text)
+        self._write({QUESTION: text})
 
     def _post(self, letters: list[Letter]) -> None:
         """Write the record, and show what is open."""
         self._letters = letters
-        self._extras.set_many({**self._shown(letters), RECORD: self._record()})
+        self._write({**self._shown(letters), RECORD: self._record()})
 
     def _record(self) -> dict[str, Any]:
         history = [letter.record for letter in self.letters()]
@@ -295,7 +319,4 @@ class OwnMailbox(Mailbox):
         """Return the extras that a person sees; whatever answer lies there goes."""
         shown = [letter for letter in letters if letter.is_open] or letters[-1:]
         text = " | ".join(letter.label for letter in shown)
-        extras = {QUESTION: f"{text} {reason}".strip(), ANSWER: None}
-        if self._extras.get(NOTE, None) is not None:
-            extras[NOTE] = None
-        return extras
+        return {QUESTION: f"{text} {reason}".strip(), ANSWER: None}

@@ -1,15 +1,26 @@
-"""Which worker has a process: a lock that the kernel drops with the worker."""
+"""Who has a process: a lock that the kernel drops with whoever holds it.
+
+That is a worker of the daemon, or the interpreter in which `engine.run` runs it.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from functools import lru_cache
+import tempfile
+from functools import cache
 from pathlib import Path
 
+from aiida.common.log import AIIDA_LOGGER
 from aiida.manage import get_config, get_manager
 
-__all__ = ["is_taken", "release", "take"]
+__all__ = ["is_deaf", "is_taken", "release", "take", "take_deaf"]
+
+_LOGGER = AIIDA_LOGGER.getChild("humanintheloop.ownership")
+# No process has this PK.
+_NOBODY = 0
+# Added to the PK of a process: the place of a second lock, on what hears no message.
+_DEAF = 1 << 40
 
 # To take a lock that one has, as the kernel sees it, is no failure.
 _taken: set[int] = set()
@@ -19,8 +30,6 @@ def take(pk: int) -> bool:
     """Return whether this worker has the process now, which only one can.
 
     A lock on one byte of a file: the kernel drops it with the worker, however it dies.
-
-    :raises OSError: if the file system of the daemon's folder knows no locks.
     """
     try:
         fcntl.lockf(_lock_file(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, pk)
@@ -30,25 +39,55 @@ def take(pk: int) -> bool:
     return True
 
 
+def take_deaf(pk: int) -> bool:
+    """Return whether this interpreter has the process now, and say it hears nothing."""
+    return take(pk) and take(pk + _DEAF)
+
+
 def release(pk: int) -> None:
     """Let another worker have the process."""
-    _taken.discard(pk)
-    fcntl.lockf(_lock_file(), fcntl.LOCK_UN, 1, pk)
+    for place in (pk, pk + _DEAF):
+        _taken.discard(place)
+        fcntl.lockf(_lock_file(), fcntl.LOCK_UN, 1, place)
+
+
+def is_deaf(pk: int) -> bool:
+    """Return whether somebody runs the process without a connection to the broker."""
+    return is_taken(pk + _DEAF)
 
 
 def is_taken(pk: int) -> bool:
-    """Return whether a worker of the daemon on this machine has the process."""
+    """Return whether somebody on this machine has the process."""
     if pk in _taken or not take(pk):
         return True
-    release(pk)
+    _taken.discard(pk)
+    fcntl.lockf(_lock_file(), fcntl.LOCK_UN, 1, pk)
     return False
 
 
-@lru_cache(maxsize=1)
 def _lock_file() -> int:
-    """Open the file once: to close it anywhere in a worker would drop all its locks."""
     profile = get_manager().get_profile()
     assert profile is not None
-    daemon = Path(get_config().filepaths(profile)["daemon"]["pid"]).parent
-    path = daemon / f"humanintheloop-{profile.name}.lock"
+    return _opened(profile.name, profile.uuid)
+
+
+@cache
+def _opened(name: str, uuid: str) -> int:
+    """Open the file of a profile once: to close it would drop all locks on it."""
+    config = get_config()
+    daemon = Path(config.filepaths(config.get_profile(name))["daemon"]["pid"]).parent
+    file = _open(daemon / f"humanintheloop-{name}.lock")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, _NOBODY)
+    except BlockingIOError:
+        return file
+    except OSError as error:
+        # Some file systems of clusters know no locks.
+        local = Path(tempfile.gettempdir(), f"humanintheloop-{os.getuid()}-{uuid}.lock")
+        _LOGGER.warning("%s knows no locks (%s): they are in %s", daemon, error, local)
+        return _open(local)
+    return file
+
+
+def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

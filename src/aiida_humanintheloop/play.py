@@ -8,9 +8,11 @@ from aiida.orm import WorkChainNode
 
 from . import render
 from .conversation import Conversation
-from .exceptions import HumanInTheLoopError
+from .exceptions import Stopped
+from .inbox import asking_below, named
 from .mailbox import Letter
 from .prompt import ask_person
+from .text import one_line
 
 __all__ = ["play_at_the_terminal"]
 
@@ -19,10 +21,6 @@ _PATIENCE_SECONDS = 1.0
 _INTERRUPTED = 130
 
 Player = Callable[[Conversation, Letter], object]
-
-
-class Stopped(HumanInTheLoopError):
-    """The workflow cannot go on now, and may later."""
 
 
 def play_at_the_terminal(
@@ -64,6 +62,8 @@ def _questions(talk: Conversation) -> Iterator[Letter]:
                     "Somebody paused the workflow, and it asks nothing. "
                     f"Let it go on with: verdi process play {talk.node.pk}"
                 ) from None
+            if where := asking_below(talk.node):
+                raise Stopped(where) from None
             render.print_text("Waiting for the next question...", "dim")
             letter = talk.wait()
         if letter is not None:
@@ -72,11 +72,11 @@ def _questions(talk: Conversation) -> Iterator[Letter]:
 
 def _answer(talk: Conversation, letter: Letter, player: Player, come_back: str) -> None:
     """Have one question answered; what is refused is asked for again."""
-    render.print_question(letter)
+    render.print_question(letter, named([letter]))
     while True:
         verdict = talk.answer(player(talk, letter), letter.id)
         if verdict.outcome != "accepted":
-            render.print_text(verdict.reason, "yellow")
+            render.print_text(one_line(verdict.reason), "yellow")
         if verdict.outcome == "kept":
             raise Stopped(come_back)
         if verdict.accepted or letter.id not in [x.id for x in talk.questions()]:

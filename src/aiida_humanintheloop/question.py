@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from .exceptions import InvalidAnswer
 from .kinds import Kind, Text, uuids
-from .text import shown
+from .text import one_line, shown
 
 __all__ = ["WAIT", "Answer", "Question", "Verdict"]
 
@@ -23,6 +23,11 @@ def _emails(value: object) -> object:
     """Take users for their addresses."""
     items = value if isinstance(value, (list, tuple)) else (value,)
     return tuple(getattr(item, "email", item) for item in items)
+
+
+def _uuid(value: object) -> object:
+    """Take a node for its UUID."""
+    return getattr(value, "uuid", value)
 
 
 def _method_name(value: object) -> object:
@@ -50,7 +55,7 @@ class Question:
 
     text: Annotated[str, Field(min_length=1)]
     kind: Kind = Text()
-    default: JsonValue = None
+    default: Annotated[JsonValue, BeforeValidator(_uuid)] = None
     help: str = ""
     evidence: Annotated[tuple[str, ...], BeforeValidator(uuids)] = ()
     assignees: Annotated[tuple[str, ...], BeforeValidator(_emails)] = ()
@@ -81,6 +86,8 @@ class Question:
         said = {
             key: value for key, value in record.items() if value not in (None, "", [])
         }
+        if self.default is not None:  # which may be "" or []
+            said["default"] = record["default"]
         return {**said, "kind": kind}
 
     @classmethod
@@ -134,12 +141,14 @@ class Answer:
 
     @classmethod
     def from_json(cls, text: str) -> Answer:
-        """Return what `to_json` was given, less characters no database can hold."""
+        """Return what `to_json` was given; what is said of it is on one line each.
+
+        No database can hold the character NUL, and no reader wants the others.
+        """
         said = json.loads(text)
         for name in ("by", "via", "comment"):
             if isinstance(said.get(name), str):
-                clean = said[name].encode(errors="replace").decode()
-                said[name] = clean.replace("\x00", "")
+                said[name] = one_line(said[name].encode(errors="replace").decode())
         return cls(**said)
 
 

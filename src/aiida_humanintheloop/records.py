@@ -87,6 +87,7 @@ def waiting_rows(found: Iterable[Waiting]) -> list[list[str]]:
                     one_line(letter.label if letter else each.reason),
                     one_line(question.expects) if question else "",
                     f"{deadline:%Y-%m-%d %H:%M} UTC" if deadline else "",
+                    letter.id if letter else "",
                 ]
             )
     return rows

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from aiida.common.log import AIIDA_LOGGER
 from aiida.engine.runners import Runner
@@ -41,14 +41,14 @@ _REST_TOGETHER = 10
 # What nobody has begun may well queue behind others.
 _BEGUN = {"attributes.process_state": {"in": ["running", "waiting"]}}
 
-_watched: WeakSet[Runner] = WeakSet()
+_watched: WeakKeyDictionary[Runner, asyncio.Task[None]] = WeakKeyDictionary()
 
 
 def watch(runner: Runner) -> None:
     """Have a worker recover by itself from a database that goes away and returns."""
     if runner not in _watched:
-        _watched.add(runner)
-        runner.loop.create_task(_watch())
+        # The loop itself would let go of a task that nobody else knows.
+        _watched[runner] = runner.loop.create_task(_watch())
 
 
 async def _watch() -> None:
@@ -58,7 +58,8 @@ async def _watch() -> None:
     clock = asyncio.get_running_loop().time
     # The worker before this one may have died before it had looked for lost tasks.
     missing: dict[str, Any] | None = _BEGUN
-    reloads, news, quiet_since, look = Custody.reloads, Custody.news, clock(), clock()
+    losses = (Custody.reloads, database.losses())
+    news, quiet_since, look = Custody.news, clock(), clock()
     while True:
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         try:
@@ -70,8 +71,8 @@ async def _watch() -> None:
                 *(each.put_to_rest() for each in idle[:_REST_TOGETHER]),
                 return_exceptions=True,  # the database is away, and it goes on waiting
             )
-            if Custody.reloads != reloads:
-                reloads, missing = Custody.reloads, {}
+            if (Custody.reloads, database.losses()) != losses:
+                losses, missing = (Custody.reloads, database.losses()), {}
             if Custody.news != news:
                 news, quiet_since = Custody.news, clock()
             if missing is not None and clock() >= quiet_since + _QUIET_SECONDS:

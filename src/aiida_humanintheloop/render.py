@@ -7,16 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
+from aiida.common.links import LinkType
 from aiida.orm import Node, ProcessNode
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from .decision import Decision
 from .inbox import Waiting
-from .kinds import Choice, Choices, option_text
+from .kinds import Choice, Choices, Json, option_text
+from .kinds import Node as NodeKind
 from .mailbox import Letter
 from .question import Verdict
 from .records import age, decision_rows, history_rows, waiting_rows
@@ -24,6 +26,7 @@ from .text import one_line, shown
 
 __all__ = [
     "live",
+    "newest_that_fit",
     "print_addresses",
     "print_decisions",
     "print_end",
@@ -39,6 +42,7 @@ __all__ = [
 ]
 
 _console = Console(highlight=False, soft_wrap=True)
+_SCHEMA_LINES = 30
 _OUTCOMES = {"accepted": "green", "refused": "yellow", "kept": "cyan"}
 
 
@@ -84,8 +88,9 @@ def waiting_table(found: Iterable[Waiting], everything: bool) -> Table:
     table.add_column("Workflow", no_wrap=True, max_width=20)
     table.add_column("What waits for a person" if everything else "Question", ratio=1)
     for row in waiting_rows(found):
-        pk, since, workflow, caller, people, question, expected, deadline = row
+        pk, since, workflow, caller, people, question, expected, deadline, number = row
         facts = {"": expected, "for ": people, "until ": deadline, "from ": caller}
+        facts["question "] = number
         said = " · ".join(name + fact for name, fact in facts.items() if fact)
         text = Text(question)
         if said:
@@ -164,26 +169,54 @@ def print_addresses(found: Sequence[Mapping[str, Any]]) -> None:
     _console.print(table)
 
 
-def print_question(letter: Letter) -> None:
-    """Print a question for whoever is about to answer it."""
+def print_question(letter: Letter, nodes: Mapping[str, Node]) -> None:
+    """Print a question for whoever is about to answer it.
+
+    :param nodes: what it names, by UUID, see `inbox.named`.
+    """
     _console.rule(style="dim")
     print_text(f"Question {letter.id}: {one_line(letter.label)}")
-    question = letter.question
-    if isinstance(question.kind, (Choice, Choices)):
-        for number, option in enumerate(question.kind.options, start=1):
+    kind = letter.question.kind
+    if isinstance(kind, (Choice, Choices)):
+        for number, option in enumerate(kind.options, start=1):
             print_text(f"  {number}. {one_line(option_text(option))}")
+    else:
+        print_text(f"  It must be {one_line(kind.expects)}.", "dim")
+    if isinstance(kind, NodeKind):
+        for uuid in kind.among:
+            print_text(f"  {_name_of(uuid, nodes)}")
+    if isinstance(kind, Json):
+        _print_schema(kind)
+    for line in letter.question.help.splitlines():
+        print_text(f"  {one_line(line)}")
+    if shown := [_name_of(uuid, nodes) for uuid in letter.question.evidence]:
+        print_text(f"  Look at:   {', '.join(shown)}")
+
+
+def _print_schema(kind: Json) -> None:
+    """Print what JSON is wanted; of a long one the beginning."""
+    lines = json.dumps(kind.schema, indent=2, ensure_ascii=False).splitlines()
+    for line in lines[:_SCHEMA_LINES]:
+        # Indented as it is; no other white space can be in a line.
+        start = line[: len(line) - len(line.lstrip())]
+        print_text(f"  {start}{one_line(line)}", "dim")
+    if len(lines) > _SCHEMA_LINES:
+        print_text("  … in full: aiida-hitl show PK --json", "dim")
 
 
 def print_questions(
-    node: ProcessNode, letters: Sequence[Letter], evidence: dict[str, Node]
+    node: ProcessNode, letters: Sequence[Letter], nodes: Mapping[str, Node]
 ) -> None:
-    """Print all that there is to know about a workflow's questions."""
+    """Print all that there is to know about a workflow's questions.
+
+    :param nodes: what they name, by UUID, see `inbox.named`.
+    """
     waiting = [
         letter for letter in letters if letter.is_open and not node.is_terminated
     ]
     print_text(f"{node.process_label} <{node.pk}>", "bold")
     for letter in waiting:
-        _print_in_full(node, letter, evidence)
+        _print_in_full(node, letter, nodes)
     if not waiting:
         state = node.process_state.value if node.process_state else "new"
         print_text(f"No question is open; the workflow is {state}.", "dim")
@@ -192,11 +225,11 @@ def print_questions(
 
 
 def _print_in_full(
-    node: ProcessNode, letter: Letter, evidence: dict[str, Node]
+    node: ProcessNode, letter: Letter, nodes: Mapping[str, Node]
 ) -> None:
     question = letter.question
-    print_question(letter)
-    facts = {"Expected": question.expects}
+    print_question(letter, nodes)
+    facts = {}
     if question.default is not None:
         facts["Default"] = shown(question.default)
     if question.assignees:
@@ -206,22 +239,21 @@ def _print_in_full(
         then = {"wait": "goes on waiting", "default": "takes the default"}
         what = then.get(question.at_deadline, f"ends with {question.at_deadline}")
         facts["Until"] = f"{letter.deadline:%Y-%m-%d %H:%M} UTC, then {what}"
-    for uuid in question.evidence:
-        found = evidence.get(uuid)
-        what = uuid if found is None else _name_of(found)
-        facts["Look at"] = f"{facts['Look at']}, {what}" if "Look at" in facts else what
     for name, fact in facts.items():
         print_text(f"  {name + ':':<10} {one_line(fact)}")
-    if question.help:
-        for line in question.help.splitlines():
-            print_text(f"  {one_line(line)}")
-    which = f" --question {letter.name}" if letter.name else ""
-    print_text(f"  Answer:    aiida-hitl answer {node.pk}{which}", "dim")
+    # With its number: without, it would count for whatever is asked by then.
+    print_text(
+        f"  Answer:    aiida-hitl answer {node.pk} --question {letter.id}", "dim"
+    )
 
 
-def _name_of(node: Node) -> str:
+def _name_of(uuid: str, nodes: Mapping[str, Node]) -> str:
+    """Return what a person knows a node by; its UUID, where it is gone."""
+    node = nodes.get(uuid)
+    if node is None:
+        return uuid
     kind = getattr(node, "process_label", None) or type(node).__name__
-    return f"{kind} <{node.pk}> {node.label}".rstrip()
+    return one_line(f"{kind} <{node.pk}> {node.label}")
 
 
 def print_verdicts(verdicts: Sequence[tuple[int, Verdict]]) -> None:
@@ -244,11 +276,31 @@ def print_end(node: ProcessNode) -> None:
         print_text(f"How it went: verdi process report {node.pk}")
         return
     print_text(f"The workflow has finished: {node.process_label} <{node.pk}>", "bold")
-    for name in sorted(node.outputs):
-        output = node.outputs[name]
+    returned = node.base.links.get_outgoing(
+        link_type=(LinkType.RETURN, LinkType.CREATE)
+    ).all()
+    for name, output in sorted((x.link_label, x.node) for x in returned):
+        # As it is called in `node.outputs`, also within a namespace.
+        name = name.replace("__", ".")
         print_text(f"  {name}: {type(output).__name__} <{output.pk}>")
 
 
 def live() -> Live:
     """Return a screen that is drawn anew in place."""
     return Live(console=_console, screen=False, auto_refresh=False)
+
+
+def newest_that_fit(found: Sequence[Waiting], everything: bool) -> RenderableType:
+    """Return the inbox, of which the newest are on the screen where it is long."""
+    room = max(_console.height - 2, 1)
+    last = list(found[-room:])
+    while len(last) > 1 and _height(waiting_table(last, everything)) > room:
+        last.pop(0)
+    table = waiting_table(last, everything)
+    if (earlier := len(found) - len(last)) > 0:
+        return Group(Text(f"{earlier} earlier: aiida-hitl list", style="dim"), table)
+    return table
+
+
+def _height(table: Table) -> int:
+    return len(_console.render_lines(table))

@@ -37,7 +37,8 @@ def replay(
     :param by: who wants these, by default the profile's user.
     :return: the new one.
     :raises NoSuchWorkflow: if it cannot be run again, as its plugin is not installed.
-    :raises NoQuestion: if a question was not asked, or by more than one workflow.
+    :raises NoQuestion: if a question was not asked, not answered, or asked by more than
+        one workflow.
     """
     changed: dict[str, dict[str, Any]] = {}
     for name, value in (changes or {}).items():
@@ -66,7 +67,7 @@ def _find_question(root: WorkflowNode, name: str) -> tuple[str, str]:
     """Return the UUID of the workflow that asked, and the id of its question."""
     pk, _, question = name.rpartition(":")
     found = [
-        (str(uuid), letter.id)
+        (str(uuid), letter)
         for uuid, asker_pk, letters in _asked_below(root)
         for letter in letters
         if letter.is_called(question) and pk in ("", str(asker_pk))
@@ -77,7 +78,11 @@ def _find_question(root: WorkflowNode, name: str) -> tuple[str, str]:
         raise NoQuestion(
             f"Several workflows below {root.pk} asked {name}: say which, as PK:{name}."
         )
-    return found[-1]
+    # Where one of several was enough, the others have no answer that could be changed.
+    answered = [(uuid, letter.id) for uuid, letter in found if letter.answer]
+    if not answered:
+        raise NoQuestion(f"{root.pk} asked {name}, but was not answered.")
+    return answered[-1]
 
 
 def _asked_below(root: WorkflowNode) -> list[tuple[str, int, list[Letter]]]:

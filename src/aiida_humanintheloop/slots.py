@@ -9,7 +9,8 @@ more slots instead: one for each process that stands still. See docs/waiting.md.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import chain
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -21,6 +22,7 @@ from aiida.common.log import AIIDA_LOGGER
 from aiida.engine.runners import Runner
 from aiida.manage import get_config_option, get_manager
 from plumpy.communications import convert_to_comm
+from plumpy.futures import unwrap_kiwi_future
 
 __all__ = ["Slots"]
 
@@ -41,7 +43,7 @@ class Slots:
         self._loop = runner.loop
         self._waiting: dict[int, tuple[int, ...]] = {}
         self._extra = self._told = 0
-        self._broker = _broker_of(runner)
+        self._broker = _broker_of(runner, self._tell)
 
     @classmethod
     def of(cls, runner: Runner) -> Slots:
@@ -92,9 +94,14 @@ class _Zeromq(_Broker):
     """The ZeroMQ broker takes the number that a worker declared last."""
 
     def __init__(self, slots: int, communicator: Any, launch: Any) -> None:
+        """Prepare; nothing is told yet.
+
+        :raises AttributeError: by an aiida-core that is not known, see `declare`.
+        """
         self._slots = slots
         self._communicator = communicator
         self._launch = launch
+        _ = communicator._task_prefetch_count, communicator._task_subscribers
 
     def declare(self, extra: int) -> None:
         # aiida-core 2.9 sends the number only along with a subscription: take the place
@@ -108,66 +115,135 @@ class _Rabbitmq(_Broker):
     """RabbitMQ holds a consumer to the number it began with: begin more consumers.
 
     Each listens to the queue of the workers on a channel of its own, with a number of
-    its own. They grow with the number that waits, so that a few are enough, and stay
-    until a good part of them is not needed, so that a round of questions and answers
-    does not end one and begin one each time.
+    its own. They grow with the number that waits, so that a few dozen are enough, and
+    stay until a good part of them is not needed, so that a round of questions and
+    answers does not end one and begin one each time.
+
+    One that is ended keeps the tasks that it has. Until they are done they count, and
+    its channel is not used again: RabbitMQ would hand it as many tasks once more.
     """
 
-    def __init__(self, slots: int, communicator: Any, launch: Any) -> None:
-        self._slots = slots
+    def __init__(
+        self, communicator: Any, launch: Any, on_less: Callable[[], None]
+    ) -> None:
+        """Prepare; nothing is told yet.
+
+        :param on_less: called from any thread when one that was ended has less tasks.
+        :raises AttributeError: by an aiida-core that is not known.
+        """
         self._communicator = communicator
         self._queue_name = get_launch_queue_name(_broker()._prefix)
         self._launch = launch
-        self._consumers: list[tuple[int, Any, str]] = []
-        self._resting: list[tuple[int, Any]] = []
+        self._on_less = on_less
+        self._begun: list[_Consumer] = []
+        self._ended: list[_Consumer] = []
 
     def declare(self, extra: int) -> None:
-        have = sum(size for size, _, _ in self._consumers)
+        have = sum(each.size for each in self._begun)
+        have += sum(each.held for each in self._ended)
         while have < extra:
-            have += self._begin(max(self._slots, have // 4))
-        while self._consumers and have - 2 * self._consumers[-1][0] >= extra:
+            have += self._begin(max(1, have // 4))
+        while self._begun and (extra == 0 or have - 2 * self._begun[-1].size >= extra):
             have -= self._end()
-        while self._consumers and extra == 0:
-            self._end()
 
     def _begin(self, size: int) -> int:
         """Take up a consumer that rests, or begin one, and return its number."""
-        if self._resting:
-            self._resting.sort(key=lambda resting: resting[0], reverse=True)
-            size, queue = self._resting.pop()
+        idle = [each for each in self._ended if each.held == 0]
+        if idle:
+            consumer = max(idle, key=lambda each: each.size)
+            self._ended.remove(consumer)
         else:
             queue = self._communicator.task_queue(self._queue_name, prefetch_count=size)
-        self._consumers.append((size, queue, queue.add_task_subscriber(self._launch)))
-        return size
+            consumer = _Consumer(size, queue, self._launch, self._on_less)
+        consumer.begin()
+        self._begun.append(consumer)
+        return consumer.size
 
     def _end(self) -> int:
-        """Take no more tasks from a consumer; what it has taken, it keeps."""
-        size, queue, name = self._consumers.pop()
+        """Take no more tasks from a consumer, and return its number."""
+        consumer = self._begun[-1]
+        consumer.end()
+        self._ended.append(self._begun.pop())
+        return consumer.size
+
+
+class _Consumer:
+    """One consumer of the queue of the workers, and which of its tasks are not done.
+
+    :ivar size: how many tasks it takes at a time.
+    """
+
+    def __init__(
+        self, size: int, queue: Any, launch: Any, on_less: Callable[[], None]
+    ) -> None:
+        self.size = size
+        self._queue = queue
+        self._launch = launch
+        self._on_less = on_less
+        self._name: str | None = None
+        # Added to and taken from by two threads, which a set allows and a number not.
+        self._tasks: set[Any] = set()
+
+    @property
+    def held(self) -> int:
+        """How many tasks it has."""
+        return len(self._tasks)
+
+    def begin(self) -> None:
+        """Take tasks."""
+        self._name = self._queue.add_task_subscriber(self._take)
+
+    def end(self) -> None:
+        """Take no more tasks."""
         try:
-            queue.remove_task_subscriber(name)
+            self._queue.remove_task_subscriber(self._name)
         except Exception:
-            # kiwipy has forgotten the subscriber, and still gets tasks for it
-            name = queue.add_task_subscriber(self._launch)
-            self._consumers.append((size, queue, name))
+            self.begin()  # kiwipy has forgotten it, and still gets tasks for it
             raise
-        self._resting.append((size, queue))
-        return size
+        self._name = None
+
+    def _take(self, communicator: Any, task: Any) -> Any:
+        future = self._launch(communicator, task)
+        done = unwrap_kiwi_future(future)
+        self._tasks.add(done)
+        done.add_done_callback(self._forget)
+        return future
+
+    def _forget(self, done: Any) -> None:
+        self._tasks.discard(done)
+        if self._name is None:
+            self._on_less()
 
 
 def _broker() -> Any:
     return get_manager().get_broker()
 
 
-def _broker_of(runner: Runner) -> _Broker | None:
-    """Return how to declare slots; None where there is nothing to declare."""
+def _broker_of(runner: Runner, tell: Callable[[], None]) -> _Broker | None:
+    """Return how to declare slots; None where there is nothing to declare.
+
+    :param tell: to be called in the loop of the runner where something has changed.
+    """
     slots = get_config_option("daemon.worker_process_slots")
     broker = _broker()
     if not runner.is_daemon_runner or not slots:
         return None
-    if isinstance(broker, ZeromqBroker):
-        return _Zeromq(slots, broker.get_communicator(), _launch(runner))
-    if isinstance(broker, RabbitmqBroker):
-        return _Rabbitmq(slots, broker.get_communicator(), _launch(runner))
+
+    def tell_from_any_thread() -> None:
+        with suppress(RuntimeError):  # the worker ends, and its loop is closed
+            runner.loop.call_soon_threadsafe(tell)
+
+    try:
+        if isinstance(broker, ZeromqBroker):
+            return _Zeromq(slots, broker.get_communicator(), _launch(runner))
+        if isinstance(broker, RabbitmqBroker):
+            communicator, launch = broker.get_communicator(), _launch(runner)
+            return _Rabbitmq(communicator, launch, tell_from_any_thread)
+    except AttributeError as error:
+        _LOGGER.warning(
+            "this aiida-core is not known (%s): what waits for a person holds a slot",
+            error,
+        )
     return None
 
 

@@ -27,5 +27,8 @@ def shown(raw: object) -> str:
         start = raw[: _SHOWN_CHARACTERS + 1]
         text = repr(start) if raw.isprintable() else ascii(start)
     else:
-        text = ascii(raw) if isinstance(raw, (dict, list)) else repr(raw)
+        try:
+            text = ascii(raw) if isinstance(raw, (dict, list)) else repr(raw)
+        except (ValueError, RecursionError):  # thousands of digits, or of brackets
+            text = f"what was sent, {type(raw).__name__}"
     return shortened(text, _SHOWN_CHARACTERS)

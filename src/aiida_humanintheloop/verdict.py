@@ -89,6 +89,10 @@ def verdict_on_late(letters: Sequence[Letter], answer: Answer) -> Verdict:
     :param letters: all questions of the workflow, oldest first.
     """
     meant = [letter for letter in letters if letter.is_called(answer.question or "")]
+    if answer.question is not None and not meant:
+        text = f"There is no question {shown(answer.question)}."
+        names = [each.name or each.id for each in letters if each.is_open]
+        return Verdict("refused", f"{text} Open: {', '.join(names) or 'none'}.")
     if not letters or (meant or letters)[-1].is_open:
         return Verdict("refused", "This workflow does not wait for an answer now.")
     letter = (meant or letters)[-1]

@@ -20,7 +20,7 @@ from plumpy.persistence import LoadSaveContext
 from plumpy.process_states import State
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import database, lifeline, recovery
+from . import database, lifeline, ownership, recovery
 from .custody import Custody
 from .database import (
     DatabaseLost,
@@ -123,7 +123,7 @@ class WaitingWorkChain(WorkChain):
             return process
         lifeline.hold(runner)
         recovery.watch(runner)
-        return Custody(saved_state["_pid"], runner, saved_state)
+        return Custody(saved_state["_pid"], runner)
 
     def load_instance_state(self, saved_state: Any, load_context: Any) -> None:
         """Load, and leave the messages to the custody, if there is one."""
@@ -133,9 +133,19 @@ class WaitingWorkChain(WorkChain):
             self._communicator = _ListensForIt(self._communicator)
 
     def init(self) -> None:
-        """Begin without a slot where it stood still when it was last seen."""
+        """Begin without a slot where it stood still when it was last seen.
+
+        What `engine.run` runs nobody else may: a worker finds no process that replies,
+        and takes its task for lost. Of what a worker has, its custody sees to that.
+
+        :raises Unreachable: if it is to be run here, and is run elsewhere.
+        """
         super().init()
         self.touch()
+        is_deaf = self.runner.communicator is None
+        take = ownership.take_deaf if is_deaf else ownership.take
+        if self._is_run_here and not take(self._pk):
+            raise Unreachable(f"{self._pk} is run elsewhere, so it is not run here.")
         if self.paused:
             self._give_slot_back()
 
@@ -183,6 +193,13 @@ class WaitingWorkChain(WorkChain):
             # hold its task until the worker ends.
             self._paused.set_result(True)
         Slots.of(self.runner).take_back(self._pk)
+        if self._is_run_here:
+            ownership.release(self._pk)
+
+    @property
+    def _is_run_here(self) -> bool:
+        """Whether no worker of the daemon has it; without provenance it has no PK."""
+        return not self.runner.is_daemon_runner and isinstance(self.pid, int)
 
     @property
     def _pk(self) -> int:

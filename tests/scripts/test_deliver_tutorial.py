@@ -79,6 +79,41 @@ def test_a_changed_page_stays_and_the_new_version_is_offered_once(source, target
     assert not (target / "1-pause.new.md").exists()
 
 
+def test_work_in_an_offered_page_is_kept_as_well(source, target):
+    """Who goes on in the page that was laid beside loses nothing by the next one."""
+    deliver(source, target)
+    (target / "1-pause.md").write_text("mine\n")
+    (source / "1-pause.md").write_text("second\n")
+    deliver(source, target)
+    (source / "1-pause.md").write_text("third\n")
+    (line,) = deliver(source, target)
+    assert line.endswith("its new version is 1-pause.new.md.")
+    assert (target / "1-pause.new.md").read_text() == "third\n"  # it was not touched
+    (target / "1-pause.new.md").write_text("mine, too\n")
+    for version in ("fourth\n", "fifth\n"):
+        (source / "1-pause.md").write_text(version)
+        (line,) = deliver(source, target)
+        assert line.endswith("its new version is 1-pause.new-2.md.")
+    assert content(target) == {
+        "1-pause.md": "mine\n",
+        "1-pause.new.md": "mine, too\n",
+        "1-pause.new-2.md": "fifth\n",
+        "pictures/states.svg": "<svg/>\n",
+    }
+
+
+def test_a_reader_who_took_the_offered_page_is_up_to_date_from_then_on(source, target):
+    """It is not the reader's work, though it is not what was delivered either."""
+    deliver(source, target)
+    (target / "1-pause.md").write_text("mine\n")
+    (source / "1-pause.md").write_text("second\n")
+    deliver(source, target)
+    (target / "1-pause.new.md").replace(target / "1-pause.md")
+    (source / "1-pause.md").write_text("third\n")
+    assert deliver(source, target) == []
+    assert content(target) == content(source)
+
+
 def test_a_page_that_was_only_opened_is_still_unchanged(source, target):
     """JupyterLab saves versions into the header by itself; the text is what counts."""
     page = "---\nkernelspec:\n  name: python3\n---\n\n# Title\n\n---\n\n{text}\n"

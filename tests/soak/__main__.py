@@ -29,16 +29,23 @@ INTERRUPTED = 130
 @click.option("--players", default=20, show_default=True, help="How many play them.")
 @click.option("--minutes", default=20.0, show_default=True, help="At most so long.")
 @click.option("--faults", default=100, show_default=True, help="At most so many.")
+@click.option("--workers", default=1, show_default=True, help="Of the daemon.")
 @click.option("--seed", type=int, help="Of faults and guesses; by default a new one.")
 @click.option("--keep", is_flag=True, help="Keep the folder, with notes and logs.")
 def main(
-    games: int, players: int, minutes: float, faults: int, seed: int | None, keep: bool
+    games: int,
+    players: int,
+    minutes: float,
+    faults: int,
+    workers: int,
+    seed: int | None,
+    keep: bool,
 ) -> None:
     """Soak, and exit with 0 if all went well, with 1 if not."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     seed = random.randrange(10**6) if seed is None else seed
     try:
-        with own_folder(keep) as folder, services(folder):
+        with own_folder(keep) as folder, services(folder, workers):
             print(f"{games} games, {players} players, seed {seed}, folder {folder}")
             from tests.soak.course import Soak  # AiiDA knows its folder by now
 
@@ -63,12 +70,13 @@ def own_folder(keep: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def services(folder: Path) -> Iterator[None]:
+def services(folder: Path, workers: int) -> Iterator[None]:
     """Have a profile and its daemon; those of its own are ended, whatever happened."""
     try:
         have_profile()
         if PROFILE is None:
             verdi("config", "set", "daemon.worker_process_slots", str(SLOTS))
+            verdi("config", "set", "daemon.default_workers", str(workers))
         have_daemon()
         yield
     finally:

@@ -24,7 +24,7 @@ from tests.conftest import (
 )
 from tests.faults import possible, wait_for_services
 from tests.soak.evidence import Note, left_over_tasks, look_at, read_notes
-from tests.soak.judge import complaints
+from tests.soak.judge import Game, complaints, repeated
 
 __all__ = ["Soak"]
 
@@ -207,9 +207,20 @@ class Soak:
         notes: dict[int, list[Note]] = {game.pk: [] for game in self._games}
         for note in read_notes(self._folder):
             notes[note["pk"]].append(note)
-        for game in self._games:
-            self._wrong += complaints(look_at(game, notes[game.pk]))
+        games = [look_at(game, notes[game.pk]) for game in self._games]
+        for game in games:
+            self._wrong += complaints(game)
+        self._wrong += self._of_all(games)
         self._wrong += left_over_tasks([game.pk for game in self._games])
+
+    def _of_all(self, games: list[Game]) -> Iterator[str]:
+        """Yield what no single game shows."""
+        again, faults = sum(map(repeated, games)), sum(self._faults.values())
+        if again > faults:  # a worker is in one step at a time
+            yield f"{again} steps ran again, and {faults} faults can have caused it"
+        lost = [x for game in games for x in game.given if x.outcome == "lost"]
+        if lost and not any("database" in name for name in self._faults):
+            yield f"{len(lost)} answers got no verdict: {lost[0].reason}"
 
     def _all_ended(self) -> bool:
         refresh()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Game", "Given", "Letter", "complaints"]
+__all__ = ["Game", "Given", "Letter", "complaints", "repeated"]
 
 # Given to a question on which nobody else had a say, these came to count.
 _MAY_COUNT = ("accepted", "kept", "lost")
@@ -69,6 +69,12 @@ class Game:
     given: list[Given] = field(default_factory=list)
 
 
+def repeated(game: Game) -> int:
+    """Return how many steps of a game have run again after they had reported."""
+    attempts = [each for each in game.reports if each.startswith("Attempt ")]
+    return len(attempts) - len(set(attempts))
+
+
 def complaints(game: Game) -> list[str]:
     """Return what is wrong with a game, in words; nothing if it went well."""
     if game.state != "Finished [0]":
@@ -98,7 +104,7 @@ def _of_its_record(game: Game) -> Iterator[str]:
     if game.history != history:
         yield f"its result has {game.history}, and its questions {history}"
     attempts = [report for report in game.reports if report.startswith("Attempt ")]
-    # A step that its worker dies in runs again, and reports again.
+    # A step that its worker dies in runs again, and reports again, see `repeated`.
     if list(dict.fromkeys(attempts)) != reports:
         yield f"it reported {attempts}, and its questions have {reports}"
     if not game.letters or game.letters[-1].value != game.target:
@@ -136,4 +142,4 @@ def _is_true(reason: str, letter: Letter) -> bool:
     first = re.search(r"already answered with (\S+) by (\S+) at ", reason)
     if first:
         return (first[1], first[2]) == (str(letter.value), str(letter.by))
-    return reason == "The workflow has ended." or "is kept already" in reason
+    return "is kept already" in reason

@@ -23,6 +23,31 @@ NEAR_MISSES = {
         "cannot be imported",
     ),
     "no_code": ("def finish", "def def", "cannot be imported"),
+    "no_module": (
+        "from aiida import orm",
+        "from aiida import orm\nimport nampy",
+        "cannot be imported (ModuleNotFoundError: No module named 'nampy').",
+    ),
+    "no_base": (
+        "(InteractiveWorkChain):",
+        "(InteractiveWorkChain, 3):",
+        "cannot be imported (TypeError:",
+    ),
+    "no_class": (
+        "class PickCandidate(InteractiveWorkChain)",
+        "PickCandidate = 3\n\n\nclass Other(InteractiveWorkChain)",
+        "is no Inter",
+    ),
+    "no_step": (
+        "cls.ask_pressure,",
+        "cls.ask_presure,",
+        "its `define` does not work (AttributeError:",
+    ),
+    "no_input": (
+        'spec.input("cand',
+        '# spec.input("cand',
+        "does not take `candidates`",
+    ),
     "no_asking": (
         "PickCandidate(InteractiveWorkChain)",
         "PickCandidate",
@@ -34,6 +59,11 @@ NEAR_MISSES = {
         'self.out("candidate"',
         'print("candidate"',
         "it ends, but not well: The process did not register a required output.",
+    ),
+    "no_output": (
+        'self.out("candidate"',
+        'print("candidate"',
+        "its output 'candidate' is None, and not 'neon'.",
     ),
     "copies": (
         'self.out("pressure", self.answer())',
@@ -65,6 +95,8 @@ def test_a_near_miss_is_told(
     text = SOLUTION.replace(right, wrong).replace(
         "import Choice", "import Text, Choice"
     )
+    if name == "no_output":
+        text = text.replace("valid_type=orm.Str", "valid_type=orm.Str, required=False")
     (modules / f"pick_{name}.py").write_text(text)
     check(f"pick_{name}")
     said = capsys.readouterr().out

@@ -44,7 +44,10 @@ def _walk(module: str) -> Iterator[str]:
     """Yield what works, one after the other."""
     process = _load(module)
     yield "there is a class PickCandidate that can ask"
-    node = submit(process, candidates=List(CANDIDATES))
+    try:
+        node = submit(process, candidates=List(CANDIDATES))
+    except (TypeError, ValueError) as error:
+        raise NotYet(f"it does not take `candidates` ({_said(error)}).") from None
     try:
         with Conversation(node) as talk:
             yield from _play(talk)
@@ -58,14 +61,23 @@ def _load(module: str) -> type[InteractiveWorkChain]:
     importlib.invalidate_caches()
     try:
         found = importlib.reload(importlib.import_module(module)).PickCandidate
-    except ModuleNotFoundError as error:
-        raise NotYet(f"there is no {error.name}.py in my_workflows.") from None
-    except (AttributeError, ImportError, NameError, SyntaxError) as error:
-        raise NotYet(f"{module}.py cannot be imported ({error}).") from None
-    if not issubclass(found, InteractiveWorkChain):
+    except Exception as error:  # the reader's own code: anything can be wrong in it
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            raise NotYet(f"there is no {module}.py in my_workflows.") from None
+        raise NotYet(f"{module}.py cannot be imported ({_said(error)}).") from None
+    if not (isinstance(found, type) and issubclass(found, InteractiveWorkChain)):
         raise NotYet("PickCandidate is no InteractiveWorkChain.")
+    try:
+        found.spec()
+    except Exception as error:  # so is this
+        raise NotYet(f"its `define` does not work ({_said(error)}).") from None
     get_daemon_client().restart_daemon(timeout=int(PATIENCE_SECONDS))
     return found
+
+
+def _said(error: Exception) -> str:
+    """Return an error in one line, as the last one of a traceback has it."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _play(talk: Conversation) -> Iterator[str]:
@@ -131,8 +143,9 @@ def _accept(talk: Conversation, value: object) -> None:
 
 
 def _returns(talk: Conversation, name: str, value: Any) -> None:
-    output: Any = talk.node.outputs[name]
-    if output.value != value:
-        raise NotYet(f"its output {name!r} is {output.value!r}, and not {value!r}.")
+    output: Any = getattr(talk.node.outputs, name, None)
+    got = getattr(output, "value", output)
+    if got != value:
+        raise NotYet(f"its output {name!r} is {got!r}, and not {value!r}.")
     if value not in [each.response["value"] for each in decisions(output)]:
         raise NotYet(f"its output {name!r} is not the answer, but a copy of its value.")

@@ -31,7 +31,7 @@ def command(everything: bool, raw: bool, as_json: bool) -> None:
     from .. import inbox, records, render
 
     paused = inbox.waiting()
-    found = paused if everything else [each for each in paused if each.letters]
+    found = paused if everything else [x for x in paused if x.wants_a_person]
     if as_json:
         render.print_json([records.waiting_record(each) for each in found])
     elif raw:

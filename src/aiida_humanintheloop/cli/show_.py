@@ -26,4 +26,4 @@ def command(workflow: str, as_json: bool) -> None:
     if as_json:
         render.print_json([records.letter_record(letter) for letter in letters])
     else:
-        render.print_questions(node, letters, inbox.evidence(letters))
+        render.print_questions(node, letters, inbox.named(letters))

@@ -21,6 +21,7 @@ def command(everything: bool) -> None:
     with inbox.Connection() as news, render.live() as screen:
         while True:
             news.forget_news()
-            found = inbox.waiting() if everything else inbox.open_questions()
-            screen.update(render.waiting_table(found, everything), refresh=True)
+            paused = inbox.waiting()
+            found = paused if everything else [x for x in paused if x.wants_a_person]
+            screen.update(render.newest_that_fit(found, everything), refresh=True)
             news.wait()

@@ -155,7 +155,7 @@ def evidence_records(letter: Letter, images: list[bytes]) -> list[dict[str, Any]
 
     :param images: gets their contents, which the records name by position.
     """
-    found = inbox.evidence([letter])
+    found = inbox.named([letter])
     records: list[dict[str, Any]] = []
     for uuid in letter.question.evidence:
         node = found.get(uuid)
