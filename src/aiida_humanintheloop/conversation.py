@@ -11,7 +11,7 @@ from typing import Any
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import ProcessState
 from aiida.manage import get_manager
-from aiida.orm import ProcessNode, WorkChainNode, load_node
+from aiida.orm import Node, ProcessNode, WorkChainNode, WorkflowNode, load_node
 from plumpy.process_comms import INTENT_KEY, MessageBuilder
 
 from . import ownership
@@ -24,7 +24,7 @@ from .mailbox import Letter, Mailbox, timestamp
 from .question import WAIT, Answer, Verdict
 from .verdict import read_answer, verdict_on_late
 
-__all__ = ["Conversation", "load_workflow"]
+__all__ = ["Conversation", "load_any_workflow", "load_workflow"]
 
 _ENDED = (ProcessState.FINISHED, ProcessState.EXCEPTED, ProcessState.KILLED)
 _LOST_SECONDS = 5.0
@@ -34,11 +34,11 @@ _RETRY_SECONDS = 0.2
 _FOUND_SECONDS = 2.0
 
 
-def load_workflow(identifier: int | str | ProcessNode) -> WorkChainNode:
-    """Return the node of a workflow that asks questions.
+def load_any_workflow(identifier: int | str | ProcessNode) -> WorkflowNode:
+    """Return the node of a workflow, which asks or calls others that may.
 
     :param identifier: PK, UUID (or its beginning), or the node itself.
-    :raises NoSuchWorkflow: if there is none, or if it is of a kind that never asks.
+    :raises NoSuchWorkflow: if there is none.
     :raises Unreachable: if the database is away.
     """
     look_anew()
@@ -52,13 +52,30 @@ def load_workflow(identifier: int | str | ProcessNode) -> WorkChainNode:
         raise NoSuchWorkflow(
             f"There is no workflow {identifier}: `verdi process list -a` shows them."
         ) from error
-    if not isinstance(node, WorkChainNode) or not _asks(node):
-        kind = getattr(node, "process_label", None) or type(node).__name__
-        raise NoSuchWorkflow(
-            f"{identifier} is a {kind}, which asks no questions: "
-            "`verdi process list -a` shows the workflows."
-        )
+    if not isinstance(node, WorkflowNode):
+        raise _asks_nothing(node)
     return node
+
+
+def load_workflow(identifier: int | str | ProcessNode) -> WorkChainNode:
+    """Return the node of a workflow that asks questions.
+
+    :param identifier: PK, UUID (or its beginning), or the node itself.
+    :raises NoSuchWorkflow: if there is none, or if it is of a kind that never asks.
+    :raises Unreachable: if the database is away.
+    """
+    node = load_any_workflow(identifier)
+    if not isinstance(node, WorkChainNode) or not _asks(node):
+        raise _asks_nothing(node)
+    return node
+
+
+def _asks_nothing(node: Node) -> NoSuchWorkflow:
+    kind = getattr(node, "process_label", None) or type(node).__name__
+    return NoSuchWorkflow(
+        f"{node.pk} is a {kind}, which asks no questions: "
+        "`verdi process list -a` shows the workflows."
+    )
 
 
 def _asks(node: WorkChainNode) -> bool:

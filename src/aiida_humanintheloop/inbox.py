@@ -7,12 +7,11 @@ differ. A talk of several rounds with one workflow is a `Conversation`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.common.links import LinkType
 from aiida.orm import (
     Node,
@@ -20,13 +19,12 @@ from aiida.orm import (
     QueryBuilder,
     WorkChainNode,
     WorkflowNode,
-    load_node,
 )
 from aiida.orm.utils.node import get_query_type_from_type_string
 
 from . import conversation, kinds
 from .connection import Connection, daemon_runs
-from .conversation import Conversation
+from .conversation import Conversation, load_any_workflow
 from .database import UNFINISHED, look_anew
 from .exceptions import NoQuestion, NoSuchWorkflow
 from .mailbox import RECORD, Letter, letters_of
@@ -39,9 +37,11 @@ __all__ = [
     "Waiting",
     "answer",
     "daemon_runs",
+    "evidence",
     "find_question",
     "history",
     "like",
+    "load_any_workflow",
     "load_workflow",
     "named",
     "nodes_for",
@@ -183,13 +183,9 @@ def load_workflow(identifier: int | str | ProcessNode) -> WorkChainNode:
     try:
         return conversation.load_workflow(identifier)
     except NoSuchWorkflow as error:
-        with suppress(NotExistent, MultipleObjectsError, ValueError):
-            node: Any = identifier
-            if not isinstance(identifier, Node):
-                node = load_node(identifier=identifier)
-            if where := asking_below(node):
-                text = f"{identifier} itself asks no questions. {where}"
-                raise NoSuchWorkflow(text) from error
+        if where := asking_below(load_any_workflow(identifier)):
+            text = f"{identifier} itself asks no questions. {where}"
+            raise NoSuchWorkflow(text) from error
         raise
 
 
@@ -305,17 +301,20 @@ def like(node: ProcessNode, asked: Letter) -> list[tuple[int, str | None]]:
     ]
 
 
-def named(letters: Iterable[Letter]) -> dict[str, Node]:
-    """Return the nodes that questions name, by UUID, in one query.
+def evidence(letters: Iterable[Letter]) -> dict[str, Node]:
+    """Return the nodes that the questions name as evidence, by UUID, in one query."""
+    return _nodes({uuid for each in letters for uuid in each.question.evidence})
 
-    These are their evidence, and the nodes of which one is to be chosen.
-    """
+
+def named(letters: Iterable[Letter]) -> dict[str, Node]:
+    """Return their evidence, and the nodes of which one is to be chosen."""
     questions = [letter.question for letter in letters]
-    uuids = {
-        uuid
-        for each in questions
-        for uuid in (*each.evidence, *getattr(each.kind, "among", ()))
-    }
+    offered = [getattr(each.kind, "among", ()) for each in questions]
+    shown = [each.evidence for each in questions]
+    return _nodes({uuid for uuids in (*offered, *shown) for uuid in uuids})
+
+
+def _nodes(uuids: set[str]) -> dict[str, Node]:
     if not uuids:
         return {}
     query = QueryBuilder().append(Node, filters={"uuid": {"in": sorted(uuids)}})

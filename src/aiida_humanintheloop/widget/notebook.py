@@ -32,7 +32,6 @@ from .page import (
     in_a_line,
     key_of,
     letter_of,
-    load_any_workflow,
     meant,
     offered,
     outputs,
@@ -81,7 +80,7 @@ class Inbox(anywidget.AnyWidget):
     ) -> None:
         """Look what waits; from when it is shown, it does so again at each news."""
         # Not the node, which belongs to the thread that has loaded it.
-        pk = None if workflow is None else load_any_workflow(workflow).pk
+        pk = None if workflow is None else inbox.load_any_workflow(workflow).pk
         self._everything = everything
         # When each page last said that it shows this.
         self._pages: dict[str, float] = {}
@@ -141,7 +140,7 @@ class Inbox(anywidget.AnyWidget):
         if self.only is None:
             return
         try:
-            node = load_any_workflow(self.only)
+            node = inbox.load_any_workflow(self.only)
         except NoSuchWorkflow:  # it was deleted
             self.ended = f"The workflow {self.only} is no longer there."
             return
@@ -248,7 +247,7 @@ async def ask(
     """
     from IPython.display import display
 
-    node = load_any_workflow(workflow)
+    node = inbox.load_any_workflow(workflow)
     known = set(closed_within(node))
     display(Inbox(node))  # type: ignore[no-untyped-call]  # IPython's has no types
     news, loop, watcher = asyncio.Event(), asyncio.get_running_loop(), object()

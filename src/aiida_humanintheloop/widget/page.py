@@ -9,12 +9,11 @@ from dataclasses import asdict
 from shlex import quote
 from typing import Any
 
-from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.common.links import LinkType
-from aiida.orm import Node, ProcessNode, WorkflowNode, load_node
+from aiida.orm import Node, WorkflowNode
 
 from .. import inbox, kinds
-from ..database import DatabaseLost, look_anew
+from ..database import DatabaseLost
 from ..exceptions import HumanInTheLoopError, NoQuestion, NoSuchWorkflow
 from ..inbox import Waiting
 from ..mailbox import Letter, Mailbox
@@ -31,7 +30,6 @@ __all__ = [
     "in_a_line",
     "key_of",
     "letter_of",
-    "load_any_workflow",
     "meant",
     "offered",
     "outputs",
@@ -42,27 +40,6 @@ _LOGGER = logging.getLogger(__name__)
 _TEXT_CHARACTERS = 300
 #: How many of the last closed questions the page shows.
 MOST_CLOSED = 5
-
-
-def load_any_workflow(identifier: int | str | ProcessNode) -> WorkflowNode:
-    """Return the node of a workflow, which asks or calls others that may.
-
-    :raises NoSuchWorkflow: if there is none.
-    """
-    look_anew()
-    try:
-        is_node = isinstance(identifier, ProcessNode)
-        node = identifier if is_node else load_node(identifier=identifier)
-    except (NotExistent, MultipleObjectsError, ValueError) as error:
-        raise NoSuchWorkflow(
-            f"There is no workflow {identifier}: `verdi process list -a` shows them."
-        ) from error
-    if not isinstance(node, WorkflowNode):
-        raise NoSuchWorkflow(
-            f"{identifier} is a {type(node).__name__}, which is no workflow: "
-            "`verdi process list -a` shows the workflows."
-        )
-    return node
 
 
 def closed_within(node: WorkflowNode) -> dict[tuple[str, str], Letter]:
