@@ -17,8 +17,15 @@ PYTEST = (
 )
 # Nothing here needs anything from outside.
 ALONE = ("--network", "none")
+# Where it is beside this clone, it is beside the one in the container.
+POST = "shared/seed/human-in-the-loop-blog-post.md"
+BLOG_POST = (
+    ("--volume", f"{REPOSITORY.parent / POST}:/{POST}:ro")
+    if (REPOSITORY.parent / POST).exists()
+    else ()
+)
 # In CI the examples of Hypothesis are the same each time; a search is for at home.
-AS_OUTSIDE = ("--env", "CI")
+AS_OUTSIDE = ("--env", "CI", "--env", "REQUIRE_BLOG_POST")
 SLOTS = "5"  # what tests/test_waiting.py wants, without another restart of the daemon
 
 
@@ -27,7 +34,9 @@ def test_image(image: str) -> str:
     """Build the image together with the tests and what runs them."""
     bundle = os.environ.get("EXTRA_CA_CERTIFICATES") or "/dev/null"
     docker(
-        *("build", "--quiet", "--target", "test", "--tag", f"{image}-test"),
+        # Not `docker build`, which is BuildKit only in newer clients.
+        *("buildx", "build", "--load", "--quiet"),
+        *("--target", "test", "--tag", f"{image}-test"),
         *("--secret", f"id=extra-ca-certificates,src={bundle}", str(REPOSITORY)),
     )
     return f"{image}-test"
@@ -36,7 +45,7 @@ def test_image(image: str) -> str:
 @pytest.fixture
 def container(test_image: str) -> Iterator[str]:
     """Return a container of that image, in which all services run, with no network."""
-    own = docker("run", "--detach", *ALONE, test_image).strip()
+    own = docker("run", "--detach", *ALONE, *BLOG_POST, test_image).strip()
     daemon_logs = ("bash", "-c", "tail -n 50 ~/.aiida/daemon/log/*.log")
     try:
         wait_until(lambda: is_healthy(own), "all four services answer")
@@ -61,9 +70,8 @@ def test_plugin_works_on_python_3_13(test_image: str) -> None:
 
 def test_plugin_works_on_postgresql_and_rabbitmq(container: str) -> None:
     """With the profile and the daemon of the image."""
-    # A busy machine needs more than the 2 s in which a daemon has to stop by default.
-    for option, value in ("timeout", "30"), ("worker_process_slots", SLOTS):
-        docker("exec", container, "verdi", "config", "set", f"daemon.{option}", value)
+    slots = ("daemon.worker_process_slots", SLOTS)
+    docker("exec", container, "verdi", "config", "set", *slots)
     docker("restart", container)
     wait_until(lambda: is_healthy(container), "all four services answer again")
     said = docker(

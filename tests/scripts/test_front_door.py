@@ -324,6 +324,31 @@ def test_the_python_is_one_that_the_packages_work_with(tmp_path, there, found):
     assert (done.returncode == 0) == (done.stdout.strip() in there)
 
 
+@pytest.mark.parametrize(("above", "is_ours"), [("", True), ("/elsewhere", False)])
+def test_the_processes_of_another_clone_are_not_ours(clone, above, is_ours):
+    """Not even where its path ends in this one's: `make down` would end them."""
+    shutil.copytree(ROOT / "scripts" / "embedded", clone / "scripts" / "embedded")
+    jupyterlab = f"{above}{clone}/.tutorial/venv/bin/jupyter-lab"
+    program = ["bash", "-c", "echo up; read -r", jupyterlab]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(program, **pipes) as other:
+        assert other.stdout.readline() == b"up\n"
+        command = [sys.executable, "scripts/embedded", "is-up"]
+        assert (subprocess.run(command, cwd=clone).returncode == 0) is is_ours
+        other.communicate(b"\n")
+
+
+def test_a_folder_that_cannot_be_made_is_told(clone):
+    """As in a clone that is read-only."""
+    shutil.copytree(ROOT / "scripts" / "embedded", clone / "scripts" / "embedded")
+    (clone / ".tutorial").touch()
+    code, (line,) = make(clone, "reset", ENGINE="local")
+    assert (code, line[:28]) == (2, "The tutorial is not running ")
+    code, (line,) = make(clone, "profile", ENGINE="local")
+    assert code == 2
+    assert line.startswith("That could not be done: [Errno 17] File exists: ")
+
+
 def test_a_healthy_machine_gets_one_line():
     """The tests run on one."""
     assert doctor("local") == (0, ["ok: this machine can run the tutorial (local)."])
