@@ -39,15 +39,16 @@ forget() {
 }
 
 choose_project() {
-  local by_hand=
+  local by_hand checksum
   COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-$(remembered COMPOSE_PROJECT_NAME)}
   if [ -z "$COMPOSE_PROJECT_NAME" ]; then
     # Who began with `docker compose up` in this folder goes on with that one.
     by_hand=$(docker ps --all --quiet \
       --filter label=com.docker.compose.project=aiida-hitl-tutorial \
       --filter "label=com.docker.compose.project.working_dir=$root" 2>/dev/null) || true
+    checksum=$(printf %s "$root" | cksum)
     COMPOSE_PROJECT_NAME=aiida-hitl-tutorial
-    [ -n "$by_hand" ] || COMPOSE_PROJECT_NAME+=-$(printf %s "$root" | cksum | awk '{printf "%08x", $1}')
+    [ -n "$by_hand" ] || COMPOSE_PROJECT_NAME+=$(printf -- -%08x "${checksum%% *}")
   fi
   export COMPOSE_PROJECT_NAME
 }
@@ -144,7 +145,9 @@ docker_clean() {
   docker compose --progress=plain down --volumes --remove-orphans >/dev/null 2>&1 \
     || die "docker compose down failed. Run it to see why; nothing was removed."
   forget
-  # Refused where another clone's tutorial has a container of it.
-  docker image rm "$image" "$image-test" >/dev/null 2>&1 || true
-  ! has_image "$image" || say "The image is kept: another tutorial on this machine uses it."
+  if [ -n "$(docker ps --all --quiet --filter "ancestor=$image")" ]; then
+    say "The image is kept: another tutorial on this machine uses it."
+  else
+    docker image rm "$image" "$image-test" >/dev/null 2>&1 || true
+  fi
 }
