@@ -116,7 +116,8 @@ def disk(engine):
     Docker's is not this clone's: on macOS and Windows it is in a machine of its own.
     """
     if engine == "docker":
-        there = output("docker", "image", "inspect", "aiida-hitl-tutorial")[0] == 0
+        image = os.environ.get("TUTORIAL_IMAGE") or "aiida-hitl-tutorial"
+        there = output("docker", "image", "inspect", image)[0] == 0
         code, said = output("docker", "info", "--format", "{{.DockerRootDir}}")
         folder = said.strip() if code == 0 and os.path.isdir(said.strip()) else None
     else:

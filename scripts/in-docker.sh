@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # The tutorial in Docker; scripts/tutorial reads this, and gives `root`, `say` and `die`.
 #
-# Each clone has a Compose project of its own, so that none acts on another's data. Its
-# name and port stand in .env, where `docker compose` finds them when called by hand.
+# Each clone has a Compose project and an image of its own, so that none acts on another's
+# data, or is made anew for its image. Their name, and the port, stand in .env, where
+# `docker compose` finds them when called by hand.
 
-image=aiida-hitl-tutorial
 image_log=$root/.tutorial/log/image.log
 
 docker_answers() {
@@ -18,7 +18,7 @@ remembered() {
 
 # What else stands in .env is somebody's own.
 lines_of_others() {
-  [ ! -f .env ] || grep -vE '^(COMPOSE_PROJECT_NAME|PORT)=|^# Made by `make up`' .env || true
+  [ ! -f .env ] || grep -vE '^(COMPOSE_PROJECT_NAME|TUTORIAL_IMAGE|PORT)=|^# Made by `make up`' .env || true
 }
 
 remember() {
@@ -28,6 +28,7 @@ remember() {
     [ -z "$others" ] || say "$others"
     say '# Made by `make up`: the tutorial of this folder, and its port.'
     say "COMPOSE_PROJECT_NAME=$COMPOSE_PROJECT_NAME"
+    say "TUTORIAL_IMAGE=$TUTORIAL_IMAGE"
     say "PORT=$PORT"
   } >.env.new && mv .env.new .env || die "The file .env cannot be written in $root."
 }
@@ -50,7 +51,7 @@ choose_project() {
     COMPOSE_PROJECT_NAME=aiida-hitl-tutorial
     [ -n "$by_hand" ] || COMPOSE_PROJECT_NAME+=$(printf -- -%08x "${checksum%% *}")
   fi
-  export COMPOSE_PROJECT_NAME
+  export COMPOSE_PROJECT_NAME TUTORIAL_IMAGE=$COMPOSE_PROJECT_NAME
 }
 
 # The port that it listens on, or did.
@@ -78,14 +79,14 @@ docker_url() {
   say "http://$address/?token=$token"
 }
 
-has_image() { docker image inspect "$1" >/dev/null 2>&1; }
+has_image() { docker image inspect "$TUTORIAL_IMAGE" >/dev/null 2>&1; }
 
 docker_build() {
   mkdir -p "${image_log%/*}"
-  has_image "$image" \
+  has_image \
     || say "Building the image; the first time takes some minutes. (log: $image_log)"
   docker compose --progress=plain build >"$image_log" 2>&1 && return
-  if has_image "$image"; then
+  if has_image; then
     say "The image could not be built anew (log: $image_log). Starting the one that is there."
     return
   fi
@@ -145,9 +146,5 @@ docker_clean() {
   docker compose --progress=plain down --volumes --remove-orphans >/dev/null 2>&1 \
     || die "docker compose down failed. Run it to see why; nothing was removed."
   forget
-  if [ -n "$(docker ps --all --quiet --filter "ancestor=$image")" ]; then
-    say "The image is kept: another tutorial on this machine uses it."
-  else
-    docker image rm "$image" "$image-test" >/dev/null 2>&1 || true
-  fi
+  docker image rm "$TUTORIAL_IMAGE" >/dev/null 2>&1 || true
 }

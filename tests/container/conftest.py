@@ -21,6 +21,7 @@ from tests.scripts.seat import free_port
 REPOSITORY = Path(__file__).parents[2]
 ALONE = Path(__file__).with_name("alone.yml")
 PATIENCE_SECONDS = 180.0
+IMAGE = "aiida-hitl-tutorial"
 # An image is built from nothing, over a slow network.
 BUILD_SECONDS = 1800.0
 
@@ -73,6 +74,7 @@ class Seat:
         self.environment = {
             **{name: value for name, value in os.environ.items() if name != "TOKEN"},
             "PORT": str(self.port),
+            "TUTORIAL_IMAGE": IMAGE,  # .env may name another one
         }
         if not published:
             files = REPOSITORY / "docker-compose.yml", ALONE
@@ -242,7 +244,7 @@ def image() -> str:
         pytest.skip(reason)
     build = Seat().try_compose("build", timeout=BUILD_SECONDS)
     assert build.returncode == 0, build.stdout[-4000:]
-    return "aiida-hitl-tutorial"
+    return IMAGE
 
 
 @pytest.fixture(scope="session")

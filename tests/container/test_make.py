@@ -24,7 +24,7 @@ class Clone:
         self.folder, home = folder / "clone", folder / "home"
         copy_of_the_project(self.folder)
         home.mkdir()
-        mine = ("COMPOSE", "ENGINE", "PORT", "TOKEN", "FORCE", "MAKE")
+        mine = ("COMPOSE", "ENGINE", "TUTORIAL_IMAGE", "PORT", "TOKEN", "FORCE", "MAKE")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(mine)}
         plugins = os.environ.get("DOCKER_CONFIG") or str(Path.home() / ".docker")
         self.environment = {**kept, "HOME": str(home), "DOCKER_CONFIG": plugins}
@@ -65,18 +65,17 @@ def clone(tmp_path: Path) -> Iterator[Clone]:
     finally:
         # Without .env this would be the project of whoever runs the tests.
         if (clone.folder / ".env").exists():
-            clone.run("docker", "compose", "down", "--volumes")
+            clone.run("docker", "compose", "down", "--volumes", "--rmi", "all")
 
 
 @pytest.mark.timeout(900)
 def test_every_target_does_what_it_says(seat: Seat, clone: Clone) -> None:
     """From the first `make up` to `make clean`, beside the tutorial of another."""
     port = free_port()
-    started = clone.make("up", PORT=str(port))
-    assert started[0] == (
-        "The tutorial is running in Docker (PostgreSQL and RabbitMQ). Open:"
-    )
-    (address,) = started[1:]
+    building, *started = clone.make("up", PORT=str(port))
+    assert building.startswith("Building the image; the first time takes some minutes.")
+    said, address = started
+    assert said == "The tutorial is running in Docker (PostgreSQL and RabbitMQ). Open:"
     assert int(ADDRESS.fullmatch(address)[1]) == port
 
     # Without the port: it is remembered, and nothing is made anew.
@@ -108,9 +107,9 @@ def test_every_target_does_what_it_says(seat: Seat, clone: Clone) -> None:
     project = re.search(r"^COMPOSE_PROJECT_NAME=(.*)$", settings, re.MULTILINE)[1]
     assert f"{project}_home" in docker("volume", "ls", "--quiet").split()
     assert clone.make("clean", FORCE="1") == [
-        "The image is kept: another tutorial on this machine uses it.",
-        f"Removed: the Docker project {project} with its volume.",
+        f"Removed: the Docker project {project} with its volume and image."
     ]
     assert f"{project}_home" not in docker("volume", "ls", "--quiet").split()
+    assert docker("image", "ls", "--quiet", project) == ""
     assert not (clone.folder / ".env").exists()
     assert seat.is_healthy()

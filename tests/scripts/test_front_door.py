@@ -192,7 +192,7 @@ def test_cleaning_one_engine_leaves_the_other_alone(clone, fake_docker, tmp_path
     code, lines = make(clone, "clean", ENGINE="docker", FORCE="1")
     asked = (tmp_path / "asked").read_text()
     assert code == 0, lines
-    assert lines[-1] == "Removed: the Docker project mine with its volume."
+    assert lines[-1] == "Removed: the Docker project mine with its volume and image."
     assert "mine compose --progress=plain down --volumes" in asked
     assert (clone / ".env").read_text() == "TOKEN=abc\n"
     assert kept.exists()
@@ -220,12 +220,14 @@ esac""")
     first, second = (tmp_path / "started").read_text().splitlines()
     assert first == second
     assert re.fullmatch(rf"aiida-hitl-tutorial-[0-9a-f]{{8}} {port}", first)
-    own, note, project, remembered = (clone / ".env").read_text().splitlines()
+    own, note, *ours = (clone / ".env").read_text().splitlines()
     assert (own, note[0]) == ("TOKEN=abc", "#")
-    assert (project, remembered) == (
-        f"COMPOSE_PROJECT_NAME={first.split()[0]}",
+    name = first.split()[0]
+    assert ours == [
+        f"COMPOSE_PROJECT_NAME={name}",
+        f"TUTORIAL_IMAGE={name}",
         f"PORT={port}",
-    )
+    ]
     elsewhere = clone.rename(tmp_path / "elsewhere")
     make(elsewhere, "up", ENGINE="docker")
     assert (tmp_path / "started").read_text().splitlines()[-1] == first
