@@ -39,6 +39,6 @@ check: develop ## lint and types only
 soak: develop ## play 500 games while everything fails, in 20 minutes at most
 	@.venv/bin/python -m tests.soak $(SOAK)
 develop: ## make .venv, with what tests and lint need
-	@$(or $(PYTHON),python3) scripts/install-locked.py .venv requirements-dev.lock
+	@python=$$(scripts/find-python) && "$$python" scripts/install-locked.py .venv requirements-dev.lock
 lock: ## lock the versions of pyproject.toml; UPGRADE=1 takes the newest
 	@scripts/lock

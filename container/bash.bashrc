@@ -2,7 +2,7 @@
 # A login shell starts from Debian's own PATH, hence once more what the image's ENV says.
 case ":$PATH:" in
   *:/opt/tutorial/venv/bin:*) ;;
-  *) PATH=/opt/tutorial/venv/bin:/opt/tutorial/scripts:/usr/lib/postgresql/17/bin:$PATH ;;
+  *) PATH=/opt/tutorial/venv/bin:/usr/lib/postgresql/17/bin:$PATH ;;
 esac
 export PATH
 case $- in

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 HOME = Path("/home/aiida")
 DATA = HOME / ".services"
-LOG = DATA / "log"
 # On the container's own layer: PIDs and "it is up" mean nothing to the next container.
 RUN = Path("/run/tutorial")
 

@@ -11,12 +11,10 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 
 sys.path.append("/opt/tutorial/container")
-from services import ANSWERS
+from services import ANSWERS, RUN
 
-RUN = Path("/run/tutorial")
 PATIENCE = 120  # seconds; a crash recovery of PostgreSQL may take a while
 
 

@@ -7,12 +7,19 @@ itself, by bisection. It is `aiida-hitl play` with a table of the guesses at the
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import signal
 import sys
+
+# Importing AiiDA takes a second or two, in which Ctrl-C is no traceback either.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 import click
 from aiida import load_profile
+from aiida.common.exceptions import ConfigurationError
 from aiida.manage.configuration import get_profile
 from aiida.orm import WorkChainNode
 from rich.console import Console
@@ -27,6 +34,7 @@ from aiida_humanintheloop import (
 from aiida_humanintheloop.inbox import Conversation, load_workflow
 from aiida_humanintheloop.mailbox import Letter
 from aiida_humanintheloop.play import play_at_the_terminal
+from aiida_humanintheloop.text import one_line
 
 # How the user called it: through Docker Compose that is not what stands in argv.
 COMMAND = os.environ.get("AUTO_GUESS_COMMAND", sys.argv[0])
@@ -65,12 +73,23 @@ def show_result(node: WorkChainNode) -> None:
 @click.option("-p", "--profile", help="AiiDA profile, by default the default one.")
 def main(pk: str, auto: bool, profile: str | None) -> None:
     """Play the guessing game with the workflow PK (or UUID)."""
-    if get_profile() is None or profile:  # `verdi run` has loaded one already
-        load_profile(profile, allow_switch=True)
-    node = load_workflow(pk)
+    if isinstance(sys.stdin, io.TextIOWrapper):  # bytes that are no text are no answer
+        sys.stdin.reconfigure(errors="replace")
+    try:
+        if get_profile() is None or profile:  # `verdi run` has loaded one already
+            load_profile(profile, allow_switch=True)
+        node = load_workflow(pk)
+    except ConfigurationError as error:
+        raise HumanInTheLoopError(
+            f"AiiDA has no profile to play in: {one_line(str(error))}. "
+            "`verdi status` tells more; `verdi presto` makes a profile."
+        ) from error
     if not issubclass(node.process_class, HumanLoopWorkChain):
         raise NoSuchWorkflow(f"{pk} is a {node.process_label}, not a guessing game.")
     player = bisect if auto else None
+    if callable(signal.getsignal(signal.SIGINT)):  # it may be ignored, as by nohup
+        # From here on it is for the game, which says how to come back.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(play_at_the_terminal(node, COMMAND, player, show_result, via="auto-guess"))
 
 

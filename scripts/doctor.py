@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Tell what keeps the tutorial from starting on this machine, and what to do about it.
 
-Usage: doctor.py docker|local
+Usage: doctor.py docker|local [--without-port]
 
-What does not matter for the engine is not looked at. The syntax is that of Python 3.6,
-so that an old Python gets a sentence and not a SyntaxError.
+What does not matter for the engine is not looked at. The syntax is that of Python 3.6:
+for Docker, this machine's own Python may be old.
 """
 
 import json
@@ -17,11 +17,12 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-OLDEST_PYTHON = (3, 10)
 GIGABYTE = 10**9
 # Measured: .tutorial is 0.41 GB, and pip may keep as much again in its cache; the image
-# is 0.65 GB, and the layers of one build take three times that.
+# is 0.76 GB, and the layers of one build take three times that.
 DISK = {"local": 1.5 * GIGABYTE, "docker": 4 * GIGABYTE}
+# What a tutorial writes whose image or environment is there already.
+DISK_TO_RUN = GIGABYTE // 5
 # Measured: a seat with one open notebook takes 0.45 GB; its calculations come on top.
 MEMORY = 1 * GIGABYTE
 
@@ -46,11 +47,11 @@ def output(*command):
     return process.returncode, said.decode("utf-8", "replace")
 
 
-def is_ours(port):
+def is_ours(port, engine):
     """Return whether it is this clone's own tutorial that listens on the port."""
-    code, said = output("docker", "compose", "port", "tutorial", "8888")
-    if code == 0 and said.strip().endswith(f":{port}"):
-        return True
+    if engine == "docker":
+        code, said = output("docker", "compose", "port", "tutorial", "8888")
+        return code == 0 and said.strip().endswith(f":{port}")
     runtime = os.path.join(ROOT, ".tutorial", "jupyter", "runtime")
     try:
         names = os.listdir(runtime)
@@ -71,7 +72,7 @@ def is_ours(port):
     return False
 
 
-def look_at_port():
+def look_at_port(engine):
     """Yield what is wrong with the port."""
     port = port_number()
     if port is None:
@@ -86,7 +87,7 @@ def look_at_port():
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         attempt.bind(("127.0.0.1", port))
     except OSError:
-        if not is_ours(port):
+        if not is_ours(port, engine):
             yield (
                 f"Port {port} is in use by another program. Take another one: "
                 f"PORT={free_port(port)} make up"
@@ -109,16 +110,31 @@ def free_port(port):
     return 18888
 
 
-def look_at_disk(engine):
-    """Yield what is wrong with the disk; what is installed already needs no room."""
-    if os.path.exists(os.path.join(ROOT, ".tutorial", "venv", "installed.json")):
-        needed = GIGABYTE // 5
+def disk(engine):
+    """Return the folder that fills, or None if unknown, and what will be written there.
+
+    Docker's is not this clone's: on macOS and Windows it is in a machine of its own.
+    """
+    if engine == "docker":
+        image = os.environ.get("TUTORIAL_IMAGE") or "aiida-hitl-tutorial"
+        there = output("docker", "image", "inspect", image)[0] == 0
+        code, said = output("docker", "info", "--format", "{{.DockerRootDir}}")
+        folder = said.strip() if code == 0 and os.path.isdir(said.strip()) else None
     else:
-        needed = DISK[engine]
-    free = shutil.disk_usage(ROOT).free
+        stamp = os.path.join(ROOT, ".tutorial", "venv", "installed.json")
+        there, folder = os.path.exists(stamp), ROOT
+    return folder, DISK_TO_RUN if there else DISK[engine]
+
+
+def look_at_disk(engine):
+    """Yield what is wrong with the disk; what is there already needs no room."""
+    folder, needed = disk(engine)
+    if folder is None:
+        return
+    free = shutil.disk_usage(folder).free
     if free < needed:
         yield (
-            f"Only {free / GIGABYTE:.1f} GB of disk are free in {ROOT}, and "
+            f"Only {free / GIGABYTE:.1f} GB of disk are free in {folder}, and "
             f"{needed / GIGABYTE:.1f} GB are needed. Free some, then `make up` again."
         )
 
@@ -183,15 +199,7 @@ def look_at_docker():
 
 
 def look_at_python():
-    """Yield what is wrong with Python."""
-    if sys.version_info < OLDEST_PYTHON:
-        yield (
-            "{} is Python {}.{}, and 3.10 is the oldest that AiiDA runs on. Install a "
-            "newer one and name it: PYTHON=python3.12 make up".format(
-                sys.executable, *sys.version_info[:2]
-            )
-        )
-        return
+    """Yield what is wrong with this Python, which scripts/find-python has chosen."""
     try:
         import ensurepip
         import venv  # noqa: F401  (only whether it is there)
@@ -210,7 +218,7 @@ def look_at_ps():
         yield "There is no ps command. On Debian and Ubuntu: sudo apt install procps"
 
 
-def look(engine):
+def look(engine, with_port=True):
     """Yield everything that is wrong for this engine, a line each."""
     if engine == "local":
         for line in look_at_python():
@@ -226,21 +234,23 @@ def look(engine):
     for look_at in (look_at_disk, look_at_memory):
         for line in look_at(engine):
             yield line
-    for line in look_at_port():
-        yield line
+    if with_port:
+        for line in look_at_port(engine):
+            yield line
 
 
 def main():
     """Print a line for each thing that is wrong, or one that all is well."""
-    if sys.argv[1:] not in (["docker"], ["local"]):
+    engine, options = sys.argv[1:2], sys.argv[2:]
+    if engine not in (["docker"], ["local"]) or options not in ([], ["--without-port"]):
         print(__doc__, file=sys.stderr)
         return 2
-    problems = list(look(sys.argv[1]))
+    problems = list(look(engine[0], with_port=not options))
     for line in problems:
         print(line, file=sys.stderr)
     if problems:
         return 1
-    print(f"ok: this machine can run the tutorial ({sys.argv[1]}).")
+    print(f"ok: this machine can run the tutorial ({engine[0]}).")
     return 0
 
 

@@ -11,10 +11,15 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+# Importing AiiDA takes a second or two, in which Ctrl-C is no traceback either.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 import click
 from aiida import load_profile
@@ -293,6 +298,8 @@ def walk(terminal: Terminal) -> None:
 @click.option("--pause", is_flag=True, help="Wait for Enter before each command.")
 def main(pause: bool) -> None:
     """Play the guessing game step by step, as the blog shows it."""
+    if callable(signal.getsignal(signal.SIGINT)):  # it may be ignored, as by nohup
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         connect()
         walk(Terminal(pause))

@@ -66,6 +66,7 @@ def prepare() -> None:
         if installed.returncode != 0:
             raise SystemExit(installed.returncode)
     layout.import_from_my_workflows()
+    layout.put_scripts_on_the_path()
     services.make_profile()
     if before and before != stamp.read_text():
         services.verdi("-p", services.PROFILE, "storage", "migrate", "--force")
@@ -87,7 +88,9 @@ def up() -> None:
         deliver()
         services.start(wanted)
     found = services.jupyterlab()
-    if found and found[0] != wanted and os.environ.get("PORT"):
+    if found:
+        layout.PORT.write_text(str(found[0]))  # the next start takes it, too
+    if found and found[0] != wanted:
         print(
             f"It is running on port {found[0]} already; `make down` first to move it."
         )
@@ -229,6 +232,13 @@ def main() -> int:
     except BrokenPipeError:  # `make logs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        print(
+            f"That could not be done: {error}. The tutorial lies in {FOLDER}: this "
+            "folder has to be yours to write, on a disk that is not full.",
+            file=sys.stderr,
+        )
+        return 1
     return 0
 
 

@@ -6,6 +6,7 @@ import re
 import secrets
 import shlex
 import stat
+import sys
 from pathlib import Path
 
 REAL_ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +60,10 @@ def plain_root() -> Path:
     return short_link()
 
 
-ROOT = plain_root()
+try:
+    ROOT = plain_root()
+except (Refused, OSError) as error:  # before there is a command that could say so
+    sys.exit(str(error))
 FOLDER = ROOT / ".tutorial"
 VENV = FOLDER / "venv"
 AIIDA = FOLDER / "aiida" / ".aiida"
@@ -70,6 +74,9 @@ LOGS = FOLDER / "log"
 TOKEN = FOLDER / "token"
 BASHRC = FOLDER / "bashrc"
 PLACE = FOLDER / "place"
+PORT = FOLDER / "port"
+# The scripts that a reader calls by their names.
+FOR_READERS = ("auto-guess.py", "walkthrough.py")
 
 
 def own_variables() -> dict[str, str]:
@@ -95,8 +102,7 @@ def environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not NOT_FOR_THE_TUTORIAL.match(name)
     }
-    # The scripts too, so that `auto-guess.py PK` works wherever a terminal opens.
-    path = f"{VENV / 'bin'}:{ROOT / 'scripts'}:{os.environ.get('PATH', os.defpath)}"
+    path = f"{VENV / 'bin'}:{os.environ.get('PATH', os.defpath)}"
     return {**kept, **own_variables(), "PATH": path}
 
 
@@ -136,6 +142,17 @@ def import_from_my_workflows() -> None:
         (packages / "my_workflows.pth").write_text(f"{MY_WORKFLOWS}\n")
 
 
+def put_scripts_on_the_path() -> None:
+    """Have `auto-guess.py PK` work wherever a terminal opens.
+
+    Not with all of `scripts`, in which a `test` would stand before the system's.
+    """
+    for name in FOR_READERS:
+        link = VENV / "bin" / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(ROOT / "scripts" / name)
+
+
 def bashrc() -> str:
     """Return what a terminal of the tutorial reads: after the person's own settings.
 
@@ -146,7 +163,7 @@ def bashrc() -> str:
         "if [ -f ~/.bashrc ]; then . ~/.bashrc; fi",
         "unset AIIDA_PROFILE PYTHONPATH PYTHONHOME VIRTUAL_ENV",
         *(f"export {n}={shlex.quote(v)}" for n, v in own_variables().items()),
-        f'export PATH={shlex.quote(str(VENV / "bin"))}:{ROOT / "scripts"}:"$PATH"',
+        f'export PATH={shlex.quote(str(VENV / "bin"))}:"$PATH"',
         "hash -r",
         'PS1="(tutorial) ${PS1-\\$ }"',
     ]

@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from layout import FOLDER, Refused
 
@@ -48,6 +49,17 @@ def seconds(elapsed: str) -> int:
     return total + int(days or 0) * 86400
 
 
+def is_in(folder: Path, command: str) -> bool:
+    """Return whether a word of a command line is the path of something in a folder.
+
+    >>> is_in(Path("/repo"), "/bin/python /repo/venv/bin/verdi")
+    True
+    >>> is_in(Path("/repo"), "/tmp/repo/venv/bin/verdi")
+    False
+    """
+    return re.search(rf"(^|\s){re.escape(str(folder))}/", command) is not None
+
+
 def running() -> list[Process]:
     """Return the tutorial's processes, oldest first."""
     try:
@@ -69,7 +81,7 @@ def running() -> list[Process]:
         pid, uid, elapsed, *command = line.split(None, 3)
         if int(uid) != os.getuid() or not command:
             continue
-        if f"{FOLDER}/" not in command[0]:
+        if not is_in(FOLDER, command[0]):
             continue
         for role, sign in ROLES.items():
             if re.search(sign, command[0]):

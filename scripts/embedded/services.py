@@ -78,6 +78,8 @@ def make_profile() -> None:
         shutil.rmtree(AIIDA, ignore_errors=True)
         AIIDA.mkdir(parents=True)
         verdi("presto", "--use-zeromq", "--profile-name", PROFILE, "--non-interactive")
+        # A busy laptop needs more than the 2 s that AiiDA gives a daemon to stop.
+        verdi("-p", PROFILE, "config", "set", "daemon.timeout", "30")
         PROFILE_IS_WHOLE.touch()
     made = json.loads((AIIDA / "config.json").read_text())["profiles"].get(PROFILE, {})
     kinds = [

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import secrets
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,16 +16,26 @@ from shutil import which
 
 import pytest
 
+from tests.scripts.seat import free_port
+
 REPOSITORY = Path(__file__).parents[2]
 ALONE = Path(__file__).with_name("alone.yml")
 PATIENCE_SECONDS = 180.0
+IMAGE = "aiida-hitl-tutorial"
+# An image is built from nothing, over a slow network.
+BUILD_SECONDS = 1800.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test here, so that `-m 'not container'` leaves them out."""
+    """Mark every test here, so that `-m 'not container'` leaves them out.
+
+    The clock of a test runs only in the test itself: the first one has the image built.
+    """
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.container)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(300, func_only=True))
 
 
 def wait_until(holds: Callable[[], bool], what: str) -> None:
@@ -61,12 +70,11 @@ class Seat:
     def __init__(self, published: bool = False) -> None:
         """Choose a name and a port that nobody uses."""
         self.project = f"hitl-test-{os.getpid()}-{secrets.token_hex(2)}"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.environment = {
             **{name: value for name, value in os.environ.items() if name != "TOKEN"},
             "PORT": str(self.port),
+            "TUTORIAL_IMAGE": IMAGE,  # .env may name another one
         }
         if not published:
             files = REPOSITORY / "docker-compose.yml", ALONE
@@ -83,7 +91,11 @@ class Seat:
         return f"{self.project}-tutorial-1"
 
     def try_compose(
-        self, *arguments: str, stdin: str = "", **environment: str
+        self,
+        *arguments: str,
+        stdin: str = "",
+        timeout: float = 300.0,
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run docker compose for this seat; both streams are in `stdout`."""
         return subprocess.run(
@@ -94,6 +106,7 @@ class Seat:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            timeout=timeout,
         )
 
     def compose(self, *arguments: str, **keywords: str) -> str:
@@ -139,6 +152,19 @@ class Seat:
         """Play from a second container, as a user does."""
         return self.try_compose(
             "run", "--rm", "-T", "auto-guess", *arguments, stdin=stdin
+        )
+
+    def begin_auto_guess(self, *arguments: str) -> subprocess.Popen[str]:
+        """Play from a second container, and answer later."""
+        play = ("run", "--rm", "-T", "auto-guess", *arguments)
+        return subprocess.Popen(
+            ["docker", "compose", "--project-name", self.project, *play],
+            cwd=REPOSITORY,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def in_volume(self, *command: str) -> str:
@@ -216,9 +242,9 @@ def image() -> str:
         pytest.fail(f"REQUIRE_DOCKER=1, but {reason}")
     if reason:
         pytest.skip(reason)
-    build = Seat().try_compose("build")
+    build = Seat().try_compose("build", timeout=BUILD_SECONDS)
     assert build.returncode == 0, build.stdout[-4000:]
-    return "aiida-hitl-tutorial"
+    return IMAGE
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
-"""What goes wrong in the field: see failures.md of the project's papers."""
+"""What goes wrong in the field, as users of neighbouring projects reported it."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.container.conftest import Seat, docker, wait_until
+from tests.container.conftest import REPOSITORY, Seat, docker, wait_until
 
 PROGRAMS = {
     "postgresql": "head -n 1 ~/.services/postgresql/17/postmaster.pid",
@@ -50,6 +51,16 @@ def test_empty_token_file_is_refused(new_seat: Seat) -> None:
     new_seat.in_volume("bash", "-c", script)
     assert new_seat.try_compose("up", "--wait", "--detach").returncode != 0
     assert "is empty" in new_seat.logs()
+
+
+def test_a_stop_has_time_for_all_four() -> None:
+    """Docker kills what is left after its grace period: PostgreSQL, the last one."""
+    compose = (REPOSITORY / "docker-compose.yml").read_text()
+    [grace] = re.findall(r"stop_grace_period: (\d+)s", compose)
+    supervisor = (REPOSITORY / "container" / "supervisord.conf").read_text()
+    waits = re.findall(r"^stopwaitsecs = (\d+)$", supervisor, re.MULTILINE)
+    assert len(waits) == len(PROGRAMS)
+    assert sum(map(int, waits)) < int(grace)
 
 
 def test_given_token_is_the_token(published_seat: Seat) -> None:

@@ -1,13 +1,8 @@
-"""The tutorial in a seat: the walkthrough, the game, what is kept."""
+"""The tutorial in a seat: the game, and what is kept; test_make.py walks through."""
 
 from __future__ import annotations
 
 from tests.container.conftest import Seat, wait_until
-
-
-def test_walkthrough_reaches_its_end(seat: Seat) -> None:
-    """Every command of the blog does inside what the text says."""
-    seat.run("/opt/tutorial/scripts/walkthrough.py")
 
 
 def test_auto_guess_wins_from_a_second_container(seat: Seat) -> None:
@@ -37,8 +32,18 @@ def test_auto_guess_takes_answers_from_a_pipe(seat: Seat) -> None:
 
 
 def test_auto_guess_starts_no_service(seat: Seat) -> None:
-    """The second container neither takes the volume's lock nor fails on it."""
-    assert "Usage" in seat.auto_guess("--help").stdout
+    """While the second container waits for an answer, each service runs once."""
+    pk = seat.submit_game()
+    services = "ps -eo args= | grep -cE '^(/usr/bin/python3 .*supervisord|postgres) '"
+    alone = seat.shell(services)
+    with seat.begin_auto_guess(str(pk)) as game:
+        wait_until(
+            lambda: seat.shell("pgrep -fc '[a]uto-guess.py' || true") != "0\n",
+            "it plays",
+        )
+        assert seat.shell(services) == alone
+        game.communicate("")  # the end of the input: the game waits on
+    assert game.returncode == 1
 
 
 def test_paused_game_goes_on_after_down_and_up(new_seat: Seat) -> None:

@@ -59,6 +59,7 @@ def test_profile_uses_postgresql_and_rabbitmq(seat: Seat) -> None:
     assert config["default_profile"] == "tutorial"
     assert profile["storage"]["backend"] == "core.psql_dos"
     assert profile["process_control"]["backend"] == "core.rabbitmq"
+    assert profile["options"]["daemon.timeout"] == 30
     status = seat.run("verdi", "status")
     assert "RabbitMQ v4" in status
     assert "Daemon is running" in status
@@ -91,19 +92,21 @@ def test_jupyterlab_wants_the_token(published_seat: Seat) -> None:
 def test_commands_are_there_in_every_shell(seat: Seat) -> None:
     """A terminal of JupyterLab is a login shell, `docker compose exec` is none."""
     for flag in ("-c", "-lc", "-ic"):
-        found = seat.run(
-            "bash", flag, "command -v verdi jupyter auto-guess.py ps rsync"
-        )
+        programs = "verdi jupyter auto-guess.py ps rsync test"
+        found = seat.run("bash", flag, f"type -P {programs}").splitlines()
         assert "/opt/tutorial/venv/bin/verdi" in found
-        assert "/opt/tutorial/scripts/auto-guess.py" in found
+        assert "/opt/tutorial/venv/bin/auto-guess.py" in found
+        assert "/usr/bin/test" in found
     assert "_verdi_completion" in seat.run("bash", "-ic", "complete -p verdi")
 
 
 def test_daemon_obeys_verdi(seat: Seat) -> None:
-    """Workers can be added, removed, and the daemon restarted, as everywhere."""
+    """Workers can be added and removed, as everywhere."""
+    workers = "pgrep -fc [c]ontainer/worker.py"
     seat.run("verdi", "daemon", "incr", "1")
+    assert seat.shell(workers) == "2\n"
     seat.run("verdi", "daemon", "decr", "1")
-    assert "Active workers" in seat.run("verdi", "daemon", "status")
+    wait_until(lambda: seat.shell(workers) == "1\n", "the second worker ends")
 
 
 def test_workers_begin_anew_as_often_as_one_likes(seat: Seat) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+from pathlib import Path
 
 import pexpect
 import pytest
@@ -23,14 +26,18 @@ from tests.conftest import (
 SCRIPT = str(REPOSITORY / "scripts" / "auto-guess.py")
 
 
-def auto_guess(*arguments: object, typed: str = "") -> subprocess.CompletedProcess[str]:
+def auto_guess(
+    *arguments: object, typed: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the script with answers piped in, stderr and stdout as one text."""
     return subprocess.run(
         [SCRIPT, *map(str, arguments)],
         input=typed,
         text=True,
+        errors="surrogateescape",
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        env=os.environ | environment,
         timeout=60,
     )
 
@@ -113,6 +120,49 @@ def test_ctrl_c_leaves_the_game_waiting(game: WorkChainNode) -> None:
     player.close()
     assert player.exitstatus == 130
     assert paused(game)
+
+
+@pytest.mark.parametrize("script", ["auto-guess.py", "walkthrough.py"])
+def test_ctrl_c_while_it_loads_is_no_traceback(tmp_path: Path, script: str) -> None:
+    """AiiDA takes a second or two; whoever has the wrong PK does not wait for it."""
+    (tmp_path / "click.py").write_text("import time; print('here'); time.sleep(60)")
+    environment = {"PYTHONPATH": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [REPOSITORY / "scripts" / script, "1"],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=os.environ | environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as loading:
+        assert loading.stdout is not None
+        assert loading.stdout.readline() == "here\n"
+        loading.send_signal(signal.SIGINT)
+        assert (loading.wait(timeout=30), loading.stdout.read()) == (130, "")
+
+
+@pytest.mark.parametrize("option", [[], ["-p", "no-such"]])
+def test_without_a_profile_it_says_so_in_one_line(
+    tmp_path: Path, option: list[str]
+) -> None:
+    """And what makes one."""
+    (tmp_path / ".aiida").mkdir()
+    played = auto_guess(*option, 1, AIIDA_PATH=str(tmp_path))
+    assert played.returncode == 1
+    assert played.stdout.count("\n") == 1
+    assert played.stdout.startswith("AiiDA has no profile to play in: ")
+    assert "`verdi presto` makes a profile." in played.stdout
+
+
+def test_bytes_that_are_no_text_are_an_answer_that_is_refused(
+    game: WorkChainNode,
+) -> None:
+    """As from a file in another encoding."""
+    typed = f"\udcff\n{target_of(game)}\n"
+    played = auto_guess(game.pk, typed=typed, PYTHONIOENCODING="utf-8:strict")
+    assert played.returncode == 0, played.stdout
+    assert "was not taken: the answer must be an integer" in played.stdout
+    assert f"Found {target_of(game)} in 1 attempts" in played.stdout
 
 
 def test_a_finished_game_shows_its_result_again(game: WorkChainNode) -> None:

@@ -7,6 +7,7 @@ must not leak in: one installation meets all of that at once.
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -46,9 +47,10 @@ def test_the_first_start_says_what_it_does_in_three_lines(seat):
 
 
 def test_a_second_start_changes_nothing(seat):
-    """The same processes, the same address, no installation."""
+    """The same processes, the same address, no installation; its port is remembered."""
     pids = seat.pids()
     assert seat.make("up") == seat.first[1:]
+    assert seat.make("up", PORT="") == seat.first[1:]
     assert seat.pids() == pids
     assert pids.keys() == {"JupyterLab", "daemon", "worker", "broker"}
 
@@ -146,6 +148,39 @@ def test_the_profile_is_shown_and_kept(seat):
     shown = "\n".join(seat.make("profile"))
     for part in ("profile:     tutorial", "SqliteDosStorage", "Daemon is running"):
         assert part in shown
+    config = seat.clone / ".tutorial" / "aiida" / ".aiida" / "config.json"
+    profile = json.loads(config.read_text())["profiles"]["tutorial"]
+    assert profile["options"]["daemon.timeout"] == 30
+
+
+def test_the_walkthrough_reaches_its_end(seat):
+    """Every command of the blog does on this machine what the text says."""
+    assert seat.make("walkthrough")[-1] == "Everything did what the text says."
+
+
+def test_the_logs_are_shown_with_their_paths(seat):
+    """Those of JupyterLab, of verdi, and of AiiDA's own daemon."""
+    shown = [line for line in seat.make("logs") if line.startswith("--- ")]
+    for name in ("jupyterlab.log", "verdi.log", "aiida-tutorial.log"):
+        assert any(line.endswith(f"/{name}") for line in shown), shown
+
+
+def test_a_shell_from_a_pipe_runs_what_it_reads(seat):
+    """It has the tutorial's verdi, the reader's scripts, and the system's test."""
+    done = subprocess.run(
+        ["make", "--silent", "shell"],
+        cwd=seat.clone,
+        env=seat.variables,
+        input="type -P verdi auto-guess.py test; echo $AIIDA_PATH",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    verdi, script, test, path = done.stdout.splitlines()
+    assert verdi.endswith("/.tutorial/venv/bin/verdi")
+    assert script.endswith("/.tutorial/venv/bin/auto-guess.py")
+    assert test == shutil.which("test")
+    assert path.endswith("/.tutorial/aiida")
 
 
 def test_a_shell_is_the_tutorials_even_with_other_settings_in_bashrc(seat):
@@ -207,7 +242,7 @@ def test_a_stop_leaves_no_process_and_a_start_without_a_port_says_so(seat):
     assert line.startswith(f"Port {seat.port} is in use by another program.")
     assert rest == "Nothing was started. (make doctor looks again)"
     assert seat.processes() == []
-    assert seat.make("up") == seat.first[1:]
+    assert seat.make("up", PORT="") == seat.first[1:]
 
 
 def test_fresh_pages_keep_what_the_reader_wrote(seat):
@@ -223,6 +258,7 @@ def test_fresh_pages_keep_what_the_reader_wrote(seat):
 
 def test_nothing_is_removed_without_being_asked(seat):
     """`make clean` without a terminal wants FORCE=1."""
-    (line, _) = seat.make("clean", expect=2)
+    line, how, _ = seat.make("clean", expect=2)
     assert line.startswith("This removes the tutorial with all data and notebooks")
+    assert how == "If that is meant: FORCE=1 make clean"
     assert (seat.clone / ".tutorial").is_dir()

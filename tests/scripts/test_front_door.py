@@ -4,15 +4,23 @@ import ast
 import importlib.util
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tests.scripts.seat import free_port
+
 ROOT = Path(__file__).parents[2]
 DOCTOR = ROOT / "scripts" / "doctor.py"
+specification = importlib.util.spec_from_file_location("doctor", DOCTOR)
+doctor_module = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(doctor_module)
+FREE_GIGABYTE = SimpleNamespace(free=10**9)
 UP_TARGETS = ("up", "down", "url", "status", "logs", "shell", "profile", "walkthrough")
 
 
@@ -71,9 +79,10 @@ def make(clone, *arguments, **variables):
     return done.returncode, [line for line in lines if not line.startswith("make: ***")]
 
 
-def doctor(engine, prelude="pass", **variables):
+def doctor(engine, prelude="pass", *options, **variables):
     """Run the doctor in a Python that was first brought into some state."""
-    program = f"{prelude}\nimport sys, runpy; sys.argv = ['doctor', {engine!r}]\n"
+    argv = ["doctor", engine, *options]
+    program = f"{prelude}\nimport sys, runpy; sys.argv = {argv!r}\n"
     program += f"runpy.run_path({str(DOCTOR)!r}, run_name='__main__')"
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -85,22 +94,13 @@ def doctor(engine, prelude="pass", **variables):
     return done.returncode, done.stdout.splitlines()
 
 
-def free_port():
-    """Return a port that nothing listens on."""
-    with socket.socket() as attempt:
-        attempt.bind(("127.0.0.1", 0))
-        return attempt.getsockname()[1]
-
-
 def test_make_alone_lists_every_target_with_a_line(clone):
     """A target without its line, or a file of the same name, would be missed."""
     code, lines = make(clone)
     assert code == 0
     listed = dict(re.findall(r"^  make (\w+) +(\S.*)$", "\n".join(lines), re.M))
     phony = re.search(r"\.PHONY: ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text())
-    assert set(phony[1].replace("\\\n", " ").split()) == {*listed, "help"} - (
-        {"help"} - listed.keys()
-    )
+    assert set(phony[1].replace("\\\n", " ").split()) == listed.keys()
     assert {*UP_TARGETS, "test", "check", "lock", "reset", "clean", "doctor"} <= {
         *listed
     }
@@ -170,9 +170,185 @@ def test_two_that_run_need_to_be_told_apart(clone, fake_docker):
 
 def test_cleaning_without_a_terminal_needs_force(clone):
     """It removes what cannot be made again."""
-    code, (line,) = make(clone, "clean", DOCKER_HOST="unix:///nowhere")
+    code, lines = make(clone, "clean", DOCKER_HOST="unix:///nowhere", ENGINE="local")
+    assert (code, lines) == (
+        2,
+        [
+            "This removes the tutorial with all data and notebooks in it: "
+            f"the folder {clone}/.tutorial.",
+            "If that is meant: FORCE=1 make clean",
+        ],
+    )
+
+
+def test_cleaning_one_engine_leaves_the_other_alone(clone, fake_docker, tmp_path):
+    """What is removed is said, and nothing else goes: not even the environment."""
+    fake_docker(f'echo "$COMPOSE_PROJECT_NAME $*" >> {tmp_path}/asked')
+    kept = clone / ".tutorial" / "log" / "image.log"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    (clone / ".venv").mkdir()
+    (clone / ".env").write_text("COMPOSE_PROJECT_NAME=mine\nPORT=8889\nTOKEN=abc\n")
+    code, lines = make(clone, "clean", ENGINE="docker", FORCE="1")
+    asked = (tmp_path / "asked").read_text()
+    assert code == 0, lines
+    assert lines[-1] == "Removed: the Docker project mine with its volume and image."
+    assert "mine compose --progress=plain down --volumes" in asked
+    assert (clone / ".env").read_text() == "TOKEN=abc\n"
+    assert kept.exists()
+    (tmp_path / "asked").unlink()
+    code, lines = make(clone, "clean", ENGINE="local", FORCE="1")
+    assert (code, lines) == (0, [f"Removed: the folder {clone}/.tutorial."])
+    assert not (tmp_path / "asked").exists()
+    assert not kept.exists()
+    assert (clone / ".venv").exists()
+
+
+def test_each_clone_has_a_project_and_a_port_of_its_own(clone, fake_docker, tmp_path):
+    """Chosen once, kept in .env, for `docker compose` called by hand as well."""
+    fake_docker(f"""
+case "$*" in
+  *" up "*) echo "$COMPOSE_PROJECT_NAME $PORT" >> {tmp_path}/started ;;
+  *" port "*) exit 1 ;;
+  *MemTotal*) echo 99000000000 ;;
+  *) case $1 in ps) ;; *) echo 2.26 ;; esac ;;
+esac""")
+    port = str(free_port())
+    (clone / ".env").write_text("TOKEN=abc")
+    for asked in ({"PORT": port}, {}):
+        make(clone, "up", ENGINE="docker", **asked)
+    first, second = (tmp_path / "started").read_text().splitlines()
+    assert first == second
+    assert re.fullmatch(rf"aiida-hitl-tutorial-[0-9a-f]{{8}} {port}", first)
+    own, note, *ours = (clone / ".env").read_text().splitlines()
+    assert (own, note[0]) == ("TOKEN=abc", "#")
+    name = first.split()[0]
+    assert ours == [
+        f"COMPOSE_PROJECT_NAME={name}",
+        f"TUTORIAL_IMAGE={name}",
+        f"PORT={port}",
+    ]
+    elsewhere = clone.rename(tmp_path / "elsewhere")
+    make(elsewhere, "up", ENGINE="docker")
+    assert (tmp_path / "started").read_text().splitlines()[-1] == first
+
+
+def test_a_start_takes_what_is_up_already(clone, fake_docker):
+    """An engine that answers is no reason to start a second one beside the first."""
+    fake_docker('case "$*" in *" ps "*) ;; *) echo 2.26 ;; esac')
+    (clone / ".tutorial" / "venv").mkdir(parents=True)
+    (clone / ".tutorial" / "port").write_text(str(free_port()))
+    embedded = clone / "scripts" / "embedded"
+    embedded.write_text("""
+import os, sys
+if sys.argv[1] != "is-up":
+    print(sys.argv[1], os.environ["PORT"])
+""")
+    port = (clone / ".tutorial" / "port").read_text()
+    assert make(clone, "up") == (0, [f"up {port}"])
+
+
+def test_an_image_that_cannot_be_built_anew_is_started_as_it_is(clone, fake_docker):
+    """As where the network is down, and nothing of the image has changed for days."""
+    fake_docker("""
+case "$*" in
+  *" build") exit 1 ;;
+  *" exec "*) echo abc ;;
+  *" port "*) echo 127.0.0.1:1 ;;
+  *MemTotal*) echo 99000000000 ;;
+  *) case $1 in ps) ;; *) echo 2.26 ;; esac ;;
+esac""")
+    port = str(free_port())
+    code, lines = make(clone, "up", ENGINE="docker", PORT=port)
+    log = clone / ".tutorial" / "log" / "image.log"
+    assert (code, lines) == (
+        0,
+        [
+            f"The image could not be built anew (log: {log}). "
+            "Starting the one that is there.",
+            "The tutorial is running in Docker (PostgreSQL and RabbitMQ). Open:",
+            "http://127.0.0.1:1/?token=abc",
+        ],
+    )
+
+
+def test_docker_needs_no_python_of_this_machine(clone, fake_docker, tmp_path):
+    """Make and Docker are enough; what Python would look at, Docker says itself."""
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for program in ("bash", "sh", "env", "make", "dirname", "awk", "sed", "tail"):
+        (bare / program).symlink_to(shutil.which(program))
+    fake_docker("echo 2.26")
+    path = f"{tmp_path}/programs:{bare}"
+    machine = {"PYTHON": "", "PATH": path, "COMPOSE_PROJECT_NAME": "mine"}
+    assert make(clone, "doctor", ENGINE="docker", **machine) == (
+        0,
+        [
+            "ok: Docker answers. "
+            "Without a python3 the disk, memory and port are not looked at."
+        ],
+    )
+    for target in ("up", "doctor"):
+        code, lines = make(clone, target, ENGINE="local", **machine)
+        assert code == 2
+        assert lines[0] == "There is no python3. Install Python 3.10 or newer."
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        ({"python3": "3.12"}, "python3"),
+        ({"python3": "3.15", "python3.11": "3.11"}, "python3.11"),
+        ({"python3": "3.15"}, "python3"),
+        ({"python3": "3.9", "python3.13": "3.13"}, "python3.13"),
+        ({"python3": "3.9"}, "python3 is Python 3.9, and 3.10 is the oldest"),
+        ({}, "There is no python3."),
+        ({"PYTHON": "nonsense", "python3": "3.12"}, "PYTHON=nonsense is no Python"),
+        ({"PYTHON": "python3.14", "python3.14": "3.14"}, "python3.14"),
+    ],
+)
+def test_the_python_is_one_that_the_packages_work_with(tmp_path, there, found):
+    """The one that was asked for, or no other; a newer one only for want of better."""
+    variables = {"PATH": str(tmp_path), "PYTHON": there.pop("PYTHON", "")}
+    (tmp_path / "bash").symlink_to(shutil.which("bash"))
+    for name, version in there.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {version}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        [ROOT / "scripts" / "find-python"],
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.stdout.startswith(found)
+    assert done.stdout.count("\n") == 1
+    assert (done.returncode == 0) == (done.stdout.strip() in there)
+
+
+@pytest.mark.parametrize(("above", "is_ours"), [("", True), ("/elsewhere", False)])
+def test_the_processes_of_another_clone_are_not_ours(clone, above, is_ours):
+    """Not even where its path ends in this one's: `make down` would end them."""
+    shutil.copytree(ROOT / "scripts" / "embedded", clone / "scripts" / "embedded")
+    jupyterlab = f"{above}{clone}/.tutorial/venv/bin/jupyter-lab"
+    program = ["bash", "-c", "echo up; read -r", jupyterlab]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(program, **pipes) as other:
+        assert other.stdout.readline() == b"up\n"
+        command = [sys.executable, "scripts/embedded", "is-up"]
+        assert (subprocess.run(command, cwd=clone).returncode == 0) is is_ours
+        other.communicate(b"\n")
+
+
+def test_a_folder_that_cannot_be_made_is_told(clone):
+    """As in a clone that is read-only."""
+    shutil.copytree(ROOT / "scripts" / "embedded", clone / "scripts" / "embedded")
+    (clone / ".tutorial").touch()
+    code, (line,) = make(clone, "reset", ENGINE="local")
+    assert (code, line[:28]) == (2, "The tutorial is not running ")
+    code, (line,) = make(clone, "profile", ENGINE="local")
     assert code == 2
-    assert line.endswith("If that is meant: FORCE=1 make clean")
+    assert line.startswith("That could not be done: [Errno 17] File exists: ")
 
 
 def test_a_healthy_machine_gets_one_line():
@@ -201,6 +377,8 @@ def test_a_port_in_use_is_told_with_one_that_is_free():
         other.listen()
         port = other.getsockname()[1]
         code, (line,) = doctor("local", PORT=str(port))
+        # `make profile` starts nothing that would listen there.
+        assert doctor("local", "pass", "--without-port", PORT=str(port))[0] == 0
     assert code == 1
     assert line.startswith(
         f"Port {port} is in use by another program. Take another one"
@@ -208,13 +386,36 @@ def test_a_port_in_use_is_told_with_one_that_is_free():
     assert re.search(r"PORT=\d+ make up$", line)
 
 
+def test_a_port_of_the_other_engine_is_in_use(fake_docker):
+    """The tutorial in Docker is another program to the one on this machine."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        fake_docker(
+            f'case "$*" in *" port "*) echo 127.0.0.1:{port} ;;'
+            " *MemTotal*) echo 99000000000 ;; *) echo 2.26 ;; esac"
+        )
+        assert doctor("docker", PORT=str(port))[0] == 0
+        assert doctor("local", PORT=str(port))[0] == 1
+
+
+def test_docker_needs_less_disk_once_it_has_the_image(fake_docker, monkeypatch):
+    """And it is Docker's disk that fills, not this clone's."""
+    monkeypatch.setattr(doctor_module.shutil, "disk_usage", lambda _: FREE_GIGABYTE)
+    answers = 'case "$*" in "image inspect"*) exit {} ;; *RootDir*) echo {} ;; esac'
+    fake_docker(answers.format(0, "/"))
+    assert list(doctor_module.look_at_disk("docker")) == []
+    fake_docker(answers.format(1, "/"))
+    (line,) = doctor_module.look_at_disk("docker")
+    assert line.startswith("Only 1.0 GB of disk are free in /, and 4.0 GB are needed.")
+    fake_docker(answers.format(1, "/in/a/machine/of/its/own"))
+    assert list(doctor_module.look_at_disk("docker")) == []
+
+
 def test_an_old_python_gets_a_sentence_and_no_syntax_error():
-    """The doctor itself can be read by Python 3.6."""
+    """The doctor itself can be read by Python 3.6; find-python has the sentence."""
     ast.parse(DOCTOR.read_text(), feature_version=(3, 6))
-    code, (line,) = doctor("local", "import sys; sys.version_info = (3, 8, 10)")
-    assert code == 1
-    assert "is Python 3.8, and 3.10 is the oldest" in line
-    assert line.endswith("PYTHON=python3.12 make up")
 
 
 def test_a_python_without_venv_is_told_with_the_package_to_install():
@@ -231,15 +432,12 @@ def test_too_little_of_something_is_told_with_both_numbers(
     monkeypatch, constant, words
 ):
     """The thresholds are raised above what any machine has."""
-    specification = importlib.util.spec_from_file_location("doctor", DOCTOR)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
     huge = 10**18
     value = {"local": huge, "docker": huge} if constant == "DISK" else huge
-    monkeypatch.setattr(module, constant, value)
-    monkeypatch.setattr(module, "ROOT", "/tmp")
+    monkeypatch.setattr(doctor_module, constant, value)
+    monkeypatch.setattr(doctor_module, "ROOT", "/tmp")
     monkeypatch.setenv("PORT", str(free_port()))
-    (line,) = module.look("local")
+    (line,) = doctor_module.look("local")
     assert words in line
     assert re.search(r"Only \d+\.\d GB .* 1000000000\.0 GB are needed", line)
 
