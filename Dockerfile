@@ -69,7 +69,8 @@ RUN --mount=type=secret,id=extra-ca-certificates \
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN /build/pip-install --no-deps --no-build-isolation . \
-    && _VERDI_COMPLETE=bash_source verdi > /opt/tutorial/verdi-completion
+    && { _VERDI_COMPLETE=bash_source verdi; _AIIDA_HITL_COMPLETE=bash_source aiida-hitl; } \
+        > /opt/tutorial/completion
 # What the reader writes there, the daemon finds, and last: with PYTHONPATH it would come
 # first, and a reader's `random.py` would be everybody's.
 RUN for packages in /opt/tutorial/venv/lib/python3*/site-packages; do \
@@ -108,7 +109,7 @@ ENTRYPOINT ["tini", "--", "/opt/tutorial/container/entrypoint"]
 
 FROM services AS tutorial
 COPY --from=venv /opt/tutorial/venv /opt/tutorial/venv
-COPY --from=venv /opt/tutorial/verdi-completion /opt/tutorial/
+COPY --from=venv /opt/tutorial/completion /opt/tutorial/
 COPY jupyter /opt/tutorial/jupyter
 COPY scripts /opt/tutorial/scripts
 COPY tutorial /opt/tutorial/tutorial

@@ -9,6 +9,6 @@ case $- in
   *i*)
     PS1='\[\e[1m\]tutorial\[\e[0m\]:\w\$ '
     # shellcheck source=/dev/null
-    [ -r /opt/tutorial/verdi-completion ] && . /opt/tutorial/verdi-completion
+    [ -r /opt/tutorial/completion ] && . /opt/tutorial/completion
     ;;
 esac

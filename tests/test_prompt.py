@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from aiida_humanintheloop import Boolean, Choice, Choices, Integer, Json, Question, Text
+from aiida_humanintheloop import (
+    Boolean,
+    Choice,
+    Choices,
+    Integer,
+    InvalidAnswer,
+    Json,
+    Question,
+    Text,
+)
 from aiida_humanintheloop.mailbox import Letter, timestamp
 from aiida_humanintheloop.prompt import ask_person
 
@@ -45,6 +54,15 @@ def test_an_empty_line_takes_the_default(
     value, prompt = prompted(Question("?", kind, default), "", capsys)
     assert value == kind.read(default)
     assert f" [{offered}]: " in prompt
+
+
+def test_what_is_not_text_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file that was piped in may be."""
+    piped = io.TextIOWrapper(io.BytesIO(b"\xff\n"), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", piped)
+    record = {"id": "1", "batch": 1, "question": Question("?").to_record()}
+    with pytest.raises(InvalidAnswer, match="nothing was sent"):
+        ask_person(Letter({**record, "asked_at": timestamp()}))
 
 
 @pytest.mark.parametrize(

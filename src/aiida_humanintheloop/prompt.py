@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from .exceptions import InvalidAnswer
 from .kinds import Boolean, Choice, Choices, Kind, option_text
 from .mailbox import Letter
 from .text import one_line
@@ -19,10 +20,14 @@ def ask_person(letter: Letter) -> Any:
 
     :return: the text that was typed; the default or an option, where that was chosen.
     :raises EOFError: at the end of the input.
+    :raises InvalidAnswer: if it is not text.
     """
     kind, default = letter.question.kind, letter.question.default
     offered = "" if default is None else f" [{_typed_for(kind, default)}]"
-    answer = input(f"Your answer{_hint(kind)}{offered}: ")
+    try:
+        answer = input(f"Your answer{_hint(kind)}{offered}: ")
+    except UnicodeDecodeError:
+        raise InvalidAnswer("That is not text in UTF-8: nothing was sent.") from None
     if not sys.stdin.isatty():
         print(answer)
     if answer == "" and default is not None:

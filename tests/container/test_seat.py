@@ -98,6 +98,7 @@ def test_commands_are_there_in_every_shell(seat: Seat) -> None:
         assert "/opt/tutorial/venv/bin/auto-guess.py" in found
         assert "/usr/bin/test" in found
     assert "_verdi_completion" in seat.run("bash", "-ic", "complete -p verdi")
+    assert "_aiida_hitl" in seat.run("bash", "-ic", "complete -p aiida-hitl")
 
 
 def test_daemon_obeys_verdi(seat: Seat) -> None:
