@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from aiida.manage import get_manager
 from aiida.orm import QueryBuilder, WorkChainNode, load_node
+from plumpy.persistence import LoadSaveContext
 
 from aiida_humanintheloop import HumanLoopWorkChain, Unreachable
 from aiida_humanintheloop.inbox import answer, history, wait_for_question
@@ -18,6 +19,8 @@ SCRIPT = """
 from aiida import load_profile
 load_profile("{profile}")
 from aiida.engine import run
+from plumpy.persistence import LoadSaveContext
+
 from aiida_humanintheloop import HumanLoopWorkChain
 run(HumanLoopWorkChain, max_iters=5)
 """
@@ -27,7 +30,10 @@ run(HumanLoopWorkChain, max_iters=5)
 def game_in_a_script(profile: str) -> Iterator[WorkChainNode]:
     """Return a game that a script runs, which waits for its first guess."""
     before = newest_game()
-    script = subprocess.Popen([sys.executable, "-c", SCRIPT.format(profile=profile)])
+    script = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.format(profile=profile)],
+        stderr=subprocess.DEVNULL,  # that it is killed in the end is said at length
+    )
     try:
         wait_until(lambda: newest_game() != before, "it has begun")
         node = load_node(newest_game())
@@ -69,12 +75,12 @@ def test_an_answer_reaches_what_a_script_runs(
     see_it_play(game_in_a_script)
 
 
-def test_what_a_script_runs_is_not_loaded_here(game_in_a_script: WorkChainNode) -> None:
+def test_what_a_script_runs_is_not_loaded_here(
+    game_in_a_script: WorkChainNode, daemon: None
+) -> None:
     """Whoever tries is told why not."""
     runner = get_manager().get_runner()
     saved = runner.persister.load_checkpoint(game_in_a_script.pk)
-    from plumpy.persistence import LoadSaveContext
-
     with pytest.raises(Unreachable, match="is run elsewhere"):
         saved.unbundle(LoadSaveContext(runner=runner))
 
@@ -86,3 +92,4 @@ def test_a_script_needs_no_daemon_to_ask(
     """The answer is kept, found, and judged."""
     verdi("daemon", "stop")
     see_it_play(game_in_a_script)
+    verdi("daemon", "start")
