@@ -394,8 +394,13 @@ def _node_types(value: object) -> object:
 
 
 def uuids(value: object) -> object:
-    """Take nodes for their UUIDs."""
+    """Take nodes for their UUIDs, if somebody else can find them by these."""
     items = value if isinstance(value, (list, tuple)) else (value,)
+    for item in items:
+        if not getattr(item, "is_stored", True):
+            raise ValueError(
+                f"a node of type {type(item).__name__} is not stored: store it first"
+            )
     return tuple(getattr(item, "uuid", item) for item in items)
 
 
