@@ -398,9 +398,8 @@ def uuids(value: object) -> object:
     items = value if isinstance(value, (list, tuple)) else (value,)
     for item in items:
         if not getattr(item, "is_stored", True):
-            raise ValueError(
-                f"a node of type {type(item).__name__} is not stored: store it first"
-            )
+            kind = type(item).__name__
+            raise ValueError(f"this node is not stored, so store it first: {kind}")
     return tuple(getattr(item, "uuid", item) for item in items)
 
 
