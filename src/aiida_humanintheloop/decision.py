@@ -254,7 +254,7 @@ def names_in(found: Iterable[Decision]) -> dict[str, str]:
         for each in found
         for uuid in (
             *each.evidence,
-            each.question["workflow"]["uuid"],
+            each.question["workflow"].get("uuid"),
             each.response.get("repeats"),
         )
         if uuid is not None

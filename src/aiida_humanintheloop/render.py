@@ -128,7 +128,7 @@ def print_decisions(
     table.add_column("Question", ratio=1)
     for each, row in zip(found, decision_rows(found), strict=True):
         pk, value, question, workflow, by, at, kind, via, comment, _, repeats = row
-        asker = names.get(each.question["workflow"]["uuid"], workflow)
+        asker = names.get(each.question["workflow"].get("uuid", ""), workflow)
         again = repeats and f"repeats {names.get(repeats, repeats)}"
         facts = (f"{kind} {by}".strip(), at, f"via {via}", asker, again)
         text = _with_facts(question, facts, comment)
