@@ -28,6 +28,7 @@ from aiida_humanintheloop import (
     InteractiveWorkChain,
     Question,
 )
+from aiida_humanintheloop.replay import REPLAY
 
 
 def plain(node):
@@ -111,6 +112,103 @@ class AskTwo(InteractiveWorkChain):
         names = [name for name in ("first", "second") if self.answered(name)]
         answers = {name: plain(self.answer(name)) for name in names}
         self.out("answers", Dict(answers).store())
+
+
+class AskInRounds(InteractiveWorkChain):
+    """Ask two questions twice, of which one answer is enough."""
+
+    @classmethod
+    def define(cls, spec):
+        """Return what was answered."""
+        super().define(spec)
+        spec.outline(cls.put, cls.put, cls.after)
+        spec.output("answers", valid_type=Dict)
+
+    def put(self):
+        """Ask both."""
+        self.ask(until="any", method=Question("How?"), point=Question("Where?"))
+
+    def after(self):
+        """Return all answers, in order."""
+        answers = [plain(each) for each in self.answers()]
+        self.out("answers", Dict({"all": answers}).store())
+
+
+class AskTwoInTime(InteractiveWorkChain):
+    """Ask two questions, and end where nobody answers the second."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take how long that may take, in seconds."""
+        super().define(spec)
+        spec.input("seconds", valid_type=Int)
+        spec.outline(cls.put, cls.after)
+        spec.exit_code(400, "ERROR_NOBODY_CARED", message="Nobody answered in time.")
+
+    def put(self):
+        """Ask both."""
+        self.ask(
+            first=Question("The first?"),
+            second=Question(
+                "The second?",
+                within=timedelta(seconds=self.inputs.seconds.value),
+                at_deadline="ERROR_NOBODY_CARED",
+            ),
+        )
+
+    def after(self):
+        """Go on."""
+
+
+class AskWithUnstored(InteractiveWorkChain):
+    """Show what nobody can find."""
+
+    @classmethod
+    def define(cls, spec):
+        """Ask at once."""
+        super().define(spec)
+        spec.outline(cls.put)
+
+    def put(self):
+        """Ask."""
+        self.ask(Question("Look?", evidence=[Int(1)]))
+
+
+class AskWhatHasNoNode(AskOne):
+    """Take an input that is in no database."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take any number."""
+        super().define(spec)
+        spec.input("number", valid_type=int, non_db=True)
+
+
+class CallsTwo(WorkChain):
+    """A workflow whose two children come the other way round when it is run again."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take what both are to ask."""
+        super().define(spec)
+        spec.expose_inputs(AskOne)
+        spec.outline(cls.first, cls.second, cls.end)
+
+    def first(self):
+        """Run one."""
+        self.run_child("blue" if REPLAY in self.node.base.extras.all else "red")
+
+    def second(self):
+        """Run the other."""
+        self.run_child("red" if "blue" in self.ctx else "blue")
+
+    def run_child(self, name):
+        """Submit a child of that name and wait for it."""
+        inputs = {**self.exposed_inputs(AskOne), "metadata": {"call_link_label": name}}
+        self.to_context(**{name: self.submit(AskOne, **inputs)})
+
+    def end(self):
+        """Wait for the second one, too."""
 
 
 class AskAgain(InteractiveWorkChain):
@@ -313,23 +411,32 @@ class GiveUp(BaseRestartWorkChain):
         self.ctx.inputs = self.exposed_inputs(self._process_class, "add")
 
 
+@calcfunction
+def same(parameters):
+    """Return what was given."""
+    return parameters.clone()
+
+
 class NeedTwo(WorkChain):
-    """Fail unless two is where it should be."""
+    """Fail unless two is where it should be, and enough besides."""
 
     @classmethod
     def define(cls, spec):
         """Take a dictionary."""
         super().define(spec)
         spec.input("parameters", valid_type=Dict)
+        spec.input("enough", valid_type=Bool, default=lambda: Bool(True))
         spec.outline(cls.check)
+        spec.output("parameters", valid_type=Dict)
         spec.exit_code(400, "ERROR_NOT_TWO", message="It is not two.")
 
     def check(self):
         """Look, and count what else there is."""
         parameters = self.inputs.parameters.get_dict()
         self.report(f"got {parameters}")
-        if parameters["deep"]["number"] != 2:
+        if parameters["deep"]["number"] != 2 or not self.inputs.enough.value:
             return self.exit_codes.ERROR_NOT_TWO
+        self.out("parameters", same(self.inputs.parameters))
 
 
 class AskWithPlainDictionary(InteractiveRestartWorkChain):
@@ -342,11 +449,14 @@ class AskWithPlainDictionary(InteractiveRestartWorkChain):
         """Take what the child takes."""
         super().define(spec)
         spec.expose_inputs(NeedTwo)
+        spec.expose_outputs(NeedTwo)
+        spec.input("counts", valid_type=Bool, default=lambda: Bool(False))
         spec.outline(
             cls.setup,
             while_(cls.should_run_process)(
                 cls.prepare, cls.run_process, cls.inspect_process
             ),
+            cls.results,
         )
 
     def setup(self):
@@ -358,6 +468,8 @@ class AskWithPlainDictionary(InteractiveRestartWorkChain):
     def prepare(self):
         """Write into it."""
         self.ctx.inputs.parameters.setdefault("deep", {})["prepared"] = True
+        if self.inputs.counts.value:
+            self.ctx.inputs.parameters["runs"] = self.ctx.iteration
 
 
 class AskBeforeGivingUp(InteractiveRestartWorkChain, GiveUp):

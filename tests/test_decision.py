@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -39,10 +40,21 @@ from aiida_humanintheloop import (
     Text,
     kinds,
 )
-from aiida_humanintheloop.decision import Decision, decide, decisions
+from aiida_humanintheloop.decision import Decision, decide, decisions, record
 from aiida_humanintheloop.inbox import answer, history, wait_for_question
-from tests.asking import AskAndDieAfter, AskOne
-from tests.conftest import ended, hitl, refresh, target_of, verdi, wait_until
+from aiida_humanintheloop.mailbox import Letter
+from aiida_humanintheloop.picture import picture
+from aiida_humanintheloop.replay import replay
+from tests.asking import AskAndDieAfter, AskOne, AskTwoInTime, AskWithUnstored
+from tests.conftest import (
+    ended,
+    hitl,
+    kill_unfinished,
+    refresh,
+    target_of,
+    verdi,
+    wait_until,
+)
 
 
 def decided(node: ProcessNode) -> list[CalcFunctionNode]:
@@ -59,11 +71,11 @@ def won(game: WorkChainNode) -> WorkChainNode:
     for each in guesses:
         verdict = answer(game, each, comment=f"why not {each}?", by="ada@example.org")
         assert verdict.accepted
-        wait_until(lambda n=each: refresh() or is_next(game, n), "it goes on")
+        wait_until(lambda: refresh() or is_next(game), "it goes on")
     return ended(game)
 
 
-def is_next(game: WorkChainNode, guess: int) -> bool:
+def is_next(game: WorkChainNode) -> bool:
     """Return whether the game has taken a guess and asks again, or has ended."""
     last = history(game)[-1]
     return game.is_terminated or (last.is_open and last.id != "1")
@@ -218,6 +230,34 @@ def test_a_default_is_a_decision_of_nobody(ask: Callable[..., WorkChainNode]) ->
     assert "by" not in found.response
 
 
+def test_an_answer_is_a_decision_however_the_workflow_ends(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """By the deadline of another question, or because somebody kills it."""
+    late = ask(AskTwoInTime, seconds=Int(5))
+    killed = ask(AskTwoInTime, seconds=Int(600))
+    for node in (late, killed):
+        assert answer(node, "yes", question="first").accepted
+    kill_unfinished([killed])
+    ended(late, 400)
+    wait_until(lambda: refresh() or killed.is_sealed, "it is killed")
+    for node in (late, killed):
+        (found,) = decisions(node)
+        assert (found.question["name"], found.response["value"]) == ("first", "yes")
+        assert history(node)[0].decision is not None
+
+
+def test_a_node_that_is_not_stored_cannot_be_shown(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """Nor offered: nobody would find it."""
+    node = ask(AskWithUnstored)
+    assert node.is_excepted
+    assert "this node is not stored, so store it first: Int" in node.exception
+    with pytest.raises(ValueError, match="so store it first: Int"):
+        kinds.Node(among=[Int(1)])
+
+
 def test_a_step_that_is_run_again_decides_once(daemon: None) -> None:
     """The worker dies after the decision was recorded, in the step that reads it."""
     from aiida.engine import submit
@@ -258,9 +298,71 @@ def test_the_command_shows_who_decided(won: WorkChainNode) -> None:
     records = json.loads(hitl("decisions", won.uuid, "--json"))
     assert [Decision(**less_evidence(each)) for each in records] == decisions(won)
     rows = hitl("decisions", pk, "--raw").splitlines()
-    assert [len(row.split("\t")) for row in rows] == [10] * 3
+    assert [len(row.split("\t")) for row in rows] == [11] * 3
     nothing = Int(1).store()
-    assert hitl("decisions", str(nothing.pk)).startswith("It rests on no decision")
+    assert hitl("decisions", str(nothing.pk)).startswith("No decision of a person")
+
+
+def test_the_command_names_what_there_is(
+    ask: Callable[..., WorkChainNode], profile: str
+) -> None:
+    """Who asked, what was shown, and what is repeated, of a default as well."""
+    seen = ArrayData(np.arange(3)).store()
+    question = Question(
+        "In time?",
+        default="no",
+        within=timedelta(seconds=1),
+        at_deadline="default",
+        evidence=[seen],
+    )
+    node = ended(ask(AskOne, question=question))
+    again = ended(replay(node))
+    text = " ".join(hitl("decisions", str(again.pk)).split())
+    (then,) = decisions(node)
+    assert "policy · " in text
+    for name in (f"AskOne <{again.pk}>", f"ArrayData <{seen.pk}>", f"<{then.pk}>"):
+        assert name in text
+    assert hitl("decisions", str(again.pk), "--raw").rstrip().endswith(then.uuid)
+    assert "default · " in hitl("decisions", str(node.pk))
+
+
+def test_who_only_returned_a_node_is_named(profile: str) -> None:
+    """To accept a result is a decision that comes after it."""
+    result = ArrayData(np.arange(3)).store()
+    workflow = WorkChainNode(process_type="")
+    workflow.set_process_label("Accepting")
+    workflow.store()
+    letter = Letter(
+        {
+            "id": "1",
+            "batch": 1,
+            "question": Question("Is it good?").to_record(),
+            "asked_at": "2026-01-01T00:00:00+00:00",
+            "answer": {"value": "yes", "at": "2026-01-01T00:00:01+00:00"},
+        }
+    )
+    record(workflow, letter)
+    result.base.links.add_incoming(workflow, LinkType.RETURN, "result")
+    assert decisions(result) == []
+    text = hitl("decisions", str(result.pk))
+    assert f"1 more in Accepting <{workflow.pk}>, which returned it" in text
+
+
+def test_a_long_history_is_drawn_in_seconds(profile: str) -> None:
+    """With each node once, though many ways lead to it."""
+    value = Int(0).store()
+    for _ in range(100):
+        value = add_both(value, value)
+    begin = time.monotonic()
+    drawn = picture(value).graphviz.source
+    assert time.monotonic() - begin < 5
+    assert drawn.count("add_both") == 100
+
+
+@calcfunction
+def add_both(one: Int, other: Int) -> Int:
+    """Return the sum."""
+    return one + other
 
 
 def less_evidence(record: dict[str, Any]) -> dict[str, Any]:

@@ -82,12 +82,19 @@ def test_bad_input_is_told_in_a_line(no_address: None) -> None:
     for arguments, reason in (
         (("add", "nonsense"), "no address that Apprise can send to"),
         (("add", "json://127.0.0.1"), f"there already, as {number}"),
+        (("add", "json://127.0.0.1/?method=post"), f"there already, as {number}"),
+        (("add", "mailto://ada:hidden@host"), "Invalid ~From~ email specified"),
         (("remove", no_such), f"There is no address {no_such}"),
         (("test", no_such), f"There is no address {no_such}"),
     ):
         printed = hitl("notify", *arguments, fails=1)
         assert reason in printed
         assert len(printed.splitlines()) == 1
+        assert "hidden" not in printed
+    for command in "remove", "test":
+        printed = hitl("notify", command, "json://ada:hidden@host", fails=2)
+        assert "it must be a number of" in " ".join(printed.split())
+        assert "hidden" not in printed
     for every, code in ("inf", 2), ("-1", 2), ("1e300", 2), ("nan", 1):
         hitl("notify", "add", "--every", every, "json://other", fails=code)
     assert len(addresses()) == 1
@@ -179,6 +186,22 @@ def test_a_reminder_comes_before_the_deadline(webhook: Webhook, ask: Ask) -> Non
     assert title == "AiiDA: still waits: Soon?"
     assert f"AskOne <{node.pk}> still waits:" in body
     assert len(webhook.told_of(text_of(node))) == 2
+
+
+def test_a_reminder_comes_for_what_was_open_before(webhook: Webhook, ask: Ask) -> None:
+    """Though nothing else has the daemon look again before that."""
+    late = Webhook()
+    add(webhook.url, *NO_WAIT)
+    question = Question(
+        "Sooner?", default="no", within=timedelta(seconds=40), at_deadline="default"
+    )
+    node = ask(AskOne, question=question)
+    wait_for(webhook, node)
+    wait_until(lambda: refresh() or is_kept(node), "it looks no more")
+    add(late.url, *NO_WAIT)
+    ended(node)
+    assert [title for title, _ in late.messages] == ["AiiDA: still waits: Sooner?"]
+    late.close()
 
 
 def test_no_workflow_waits_for_a_server(webhook: Webhook, ask: Ask) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+from aiida.common.links import LinkType
 from aiida.engine import submit
 from aiida.orm import Dict, Int, WorkChainNode, load_node
 
@@ -16,8 +17,22 @@ from aiida_humanintheloop.decision import decisions
 from aiida_humanintheloop.exceptions import NoQuestion
 from aiida_humanintheloop.inbox import answer, history, wait_for_question
 from aiida_humanintheloop.replay import replay
-from tests.asking import AskOne, AskTwo, Parent
-from tests.conftest import ended, hitl, kill_unfinished, refresh, wait_until
+from tests.asking import (
+    AskInRounds,
+    AskOne,
+    AskTwo,
+    AskWhatHasNoNode,
+    CallsTwo,
+    Parent,
+)
+from tests.conftest import (
+    ended,
+    hitl,
+    kill_unfinished,
+    refresh,
+    verdi,
+    wait_until,
+)
 
 EVEN = Question("Even?", Integer(0, 20), validator="even")
 
@@ -124,8 +139,105 @@ def game_won_otherwise(game: WorkChainNode) -> WorkChainNode:
 
 def test_who_asks_for_what_was_never_asked_is_told(asked: WorkChainNode) -> None:
     """Before anything is submitted."""
-    with pytest.raises(NoQuestion, match="never asked 7"):
+    with pytest.raises(NoQuestion, match="7 was not asked then"):
         replay(asked, {"7": 1})
+
+
+@pytest.fixture
+def rounds(ask: Callable[..., WorkChainNode]) -> WorkChainNode:
+    """Return one that was first answered where, and then how."""
+    node = ask(AskInRounds)
+    for number, (name, value) in enumerate([("point", "here"), ("method", "so")]):
+        wait_until(
+            lambda n=number: refresh() or len(history(node)) == 2 * n + 2, "it asks"
+        )
+        assert answer(node, value, question=name).accepted
+    return ended(node)
+
+
+def test_of_several_questions_those_are_answered_that_were(
+    rounds: WorkChainNode,
+) -> None:
+    """In the order of then; one that was not answered cannot be changed."""
+    assert ended(replay(rounds)).outputs.answers["all"] == ["here", "so"]
+    other = ended(replay(rounds, {"method": "thus"}))
+    assert other.outputs.answers["all"] == ["here", "thus"]
+    with pytest.raises(NoQuestion, match="1 was not asked then, or not answered"):
+        replay(rounds, {"1": "thus"})
+
+
+def test_of_one_name_that_was_answered_twice_the_id_is_asked_for(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """Which one is meant cannot be known."""
+    node = ask(AskInRounds)
+    for number in (2, 4):
+        wait_until(lambda n=number: refresh() or len(history(node)) == n, "it asks")
+        assert answer(node, str(number), question="point").accepted
+    with pytest.raises(NoQuestion, match="say which, by id: 2, 4"):
+        replay(ended(node), {"point": "5"})
+    other = ended(replay(node, {"4": "5"}))
+    assert other.outputs.answers["all"] == ["2", "5"]
+
+
+def test_it_needs_no_extras(asked: WorkChainNode) -> None:
+    """An archive may have lost them, and anybody can change them."""
+    asked.base.extras.reset({})
+    again = ended(replay(asked, {"1": 10}))
+    assert again.outputs.answer["value"] == 10
+    assert decisions(again)[0].response["repeats"] == decisions(asked)[0].uuid
+
+
+def test_text_stays_text_where_json_is_asked_for(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """Though it looks like a number."""
+    node = ask(AskOne, question=Question("What?", kinds.Json({})))
+    assert answer(node, '"5"').accepted
+    assert ended(node).outputs.answer["value"] == "5"
+    assert ended(replay(node)).outputs.answer["value"] == "5"
+
+
+def test_children_are_told_apart_by_what_they_are_called(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """In whatever order they come."""
+    question = Question("Even?", Integer(0, 20))
+    node = ask(CallsTwo, question=question)
+    for number, value in enumerate([1, 2]):
+        wait_until(lambda n=number: refresh() or len(node.called) > n, "a child runs")
+        child = max(node.called, key=lambda each: each.pk)
+        wait_for_question(child, 30)
+        assert answer(child, value).accepted
+    again = replay(ended(node))
+    ended(again)
+    assert [said(each) for each in (node, again)] == [{"red": 1, "blue": 2}] * 2
+
+
+def said(node: WorkChainNode) -> dict[str, int]:
+    """Return what each child was answered, by what it is called."""
+    links = node.base.links.get_outgoing(link_type=LinkType.CALL_WORK).all()
+    return {each.link_label: each.node.outputs.answer["value"] for each in links}
+
+
+def test_what_cannot_be_run_again_is_told_in_a_line(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """Where an input was never in the database."""
+    node = ask(AskWhatHasNoNode, question=EVEN, number=5)
+    assert answer(node, 8).accepted
+    printed = hitl("replay", str(ended(node).pk), fails=1)
+    assert f"{node.pk} cannot be run again: " in printed
+    assert len(printed.splitlines()) == 1
+
+
+@pytest.mark.restarts_daemon
+def test_without_a_daemon_nothing_is_run_again(asked: WorkChainNode) -> None:
+    """And that is said in a line, at once."""
+    verdi("daemon", "stop")
+    printed = hitl("replay", str(asked.pk), fails=1)
+    assert "The daemon is not running" in printed
+    assert len(printed.splitlines()) == 1
 
 
 def test_the_command_runs_it_again(asked: WorkChainNode) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiida.common import AttributeDict
 from aiida.common.links import LinkType
 from aiida.engine import submit
 from aiida.engine.processes.control import kill_processes
+from aiida.engine.processes.process_spec import ProcessSpec
 from aiida.orm import (
     Bool,
     CalcJobNode,
@@ -16,19 +18,23 @@ from aiida.orm import (
     FolderData,
     InstalledCode,
     Int,
+    Node,
     Str,
     WorkChainNode,
     load_node,
 )
 
+from aiida_humanintheloop.changes import described
 from aiida_humanintheloop.decision import decisions
 from aiida_humanintheloop.failure import last_lines
 from aiida_humanintheloop.inbox import answer, history
 from aiida_humanintheloop.replay import replay
+from aiida_humanintheloop.restart import _has_required
 from tests.asking import (
     AskBeforeGivingUp,
     AskWhereItFails,
     AskWithPlainDictionary,
+    NeedTwo,
 )
 from tests.conftest import ended, hitl, paused, refresh, verdi, wait_until
 
@@ -169,6 +175,67 @@ def test_a_plain_dictionary_is_changed_where_it_was_named(ask: Ask) -> None:
     expected = {"deep": {"number": 2, "other": 5, "prepared": True}}
     assert parameters.get_dict() == expected
     assert parameters.creator.process_label == "make_inputs"
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_plain_dictionary_keeps_its_decision(ask: Ask, counts: bool) -> None:
+    """While other inputs change, and while the work chain writes into it."""
+    node = ask(
+        AskWithPlainDictionary,
+        parameters=Dict({"deep": {"number": 1}}),
+        enough=Bool(False),
+        counts=Bool(counts),
+    )
+    wanted = [{"parameters": {"deep": {"number": 2}}}, {"enough": True}]
+    for number, changes in enumerate(wanted):
+        say(node, "change")
+        asks(node, 2 * number + 2)
+        say(node, changes)
+        if changes is not wanted[-1]:
+            asks(node, 2 * number + 3)
+    result = ended(node).outputs.parameters
+    assert result["deep"] == {"number": 2, "prepared": True}
+    child = max((x for x in node.called if x.process_label == "NeedTwo"), key=pk_of)
+    creator = child.inputs.parameters.creator
+    assert creator.process_label == ("write_into" if counts else "make_inputs")
+    assert [each.response["value"] for each in decisions(result)] == wanted[:1]
+
+
+def pk_of(node: Node) -> int:
+    """Return its PK."""
+    return node.pk
+
+
+def test_the_inputs_of_now_are_shown_as_one_writes_them(profile: str) -> None:
+    """As JSON, long ones on lines of their own."""
+    long = {"deep": {"number": 1, "text": "x" * 60}}
+    inputs = {"parameters": AttributeDict(long), "enough": Bool(True)}
+    assert described(inputs, NeedTwo) == [
+        "parameters = {\n"
+        '  "deep": {\n'
+        '    "number": 1,\n'
+        f'    "text": "{"x" * 60}"\n'
+        "  }\n"
+        "}",
+        "enough = true",
+    ]
+
+
+def test_outputs_are_looked_for_at_every_depth(profile: str) -> None:
+    """Where one is missing, nobody can accept the others."""
+    ours = ProcessSpec()
+    ours.output("some.deep.number", valid_type=Int)
+    ours.output("some.other", valid_type=Int, required=False)
+    ours.output("of_its_own", valid_type=Int)
+    of_child = ProcessSpec()
+    of_child.output("some.deep.number", valid_type=Int)
+    for outputs, is_enough in (
+        ({}, False),
+        ({"some": {"other": Int(1)}}, False),
+        ({"some": {"deep": {"number": Int(1)}}}, True),
+    ):
+        found = _has_required(outputs, ours.outputs, of_child.outputs)
+        assert found is is_enough
 
 
 def test_what_fails_more_often_than_then_asks_a_person(fails: Ask) -> None:

@@ -8,12 +8,12 @@ node is named by PK, UUID or label; null takes an input away.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 from aiida.common import AttributeDict
 from aiida.common.exceptions import MultipleObjectsError, NotExistent, ValidationError
-from aiida.common.links import LinkType
 from aiida.engine import Process, calcfunction
 from aiida.engine.persistence import get_object_loader
 from aiida.engine.processes.ports import PortNamespace
@@ -29,32 +29,34 @@ from aiida.orm import (
     to_aiida_type,
 )
 
-from .text import shown
+from .text import shortened, shown
 
 __all__ = [
     "changed_inputs",
     "described",
-    "dicts_made_by",
     "make_inputs",
     "problem_with",
+    "with_decided",
+    "write_into",
 ]
 
 Path = tuple[str, ...]
 
 _LARGEST_PK = 2**31
+_LINE_CHARACTERS, _SHOWN_CHARACTERS = 60, 800
 # With these nothing could be submitted.
 _FIXED = {("metadata", "dry_run"), ("metadata", "store_provenance")}
 
 
-def described(
-    inputs: Mapping[str, Any], process_class: type[Process]
-) -> list[tuple[str, str]]:
-    """Return the name and value of each input that says something, nodes first.
+def described(inputs: Mapping[str, Any], process_class: type[Process]) -> list[str]:
+    """Return name and value of each input that says something, nodes first.
 
     :param inputs: of a process, as a work chain submits it.
+    :return: of each `name = value`; a long value as JSON on several lines.
     """
     found = list(_described(inputs, process_class.spec().inputs))
-    return sorted(found, key=lambda entry: entry[0].startswith("metadata."))
+    found.sort(key=lambda entry: entry[0].startswith("metadata."))
+    return [f"{name} = {value}" for name, value in found]
 
 
 def _described(
@@ -67,15 +69,23 @@ def _described(
         elif isinstance(value, Node):
             yield f"{at}{name}", _in_words(value)
         elif name != "call_link_label" and not _is_default(port, value):
-            yield f"{at}{name}", shown(value)
+            yield f"{at}{name}", _as_json(value)
 
 
 def _in_words(node: Node) -> str:
     """Return the value of a node where it has one, or how one finds the node."""
     if isinstance(node, Dict):
-        return shown(node.base.attributes.all)
+        return _as_json(node.base.attributes.all)
     name = getattr(node, "full_label", f"{type(node).__name__} <{node.pk}>")
-    return shown(node.value) if hasattr(node, "value") else name
+    return _as_json(node.value) if hasattr(node, "value") else name
+
+
+def _as_json(value: Any) -> str:
+    """Return a value as a person would write it into an answer."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if len(text) > _LINE_CHARACTERS:
+        text = json.dumps(value, ensure_ascii=False, default=str, indent=2)
+    return shortened(text, _SHOWN_CHARACTERS)
 
 
 def _is_default(port: Any, value: Any) -> bool:
@@ -103,13 +113,18 @@ def problem_with(
 
 
 def changed_inputs(
-    changes: Any, process_class: type[Process], inputs: Mapping[str, Any]
-) -> AttributeDict:
+    changes: Any,
+    process_class: type[Process],
+    inputs: Mapping[str, Any],
+    decided: Mapping[str, str],
+) -> tuple[AttributeDict, dict[str, str]]:
     """Return the inputs as a person wants them, from within the work chain that asked.
 
     :param changes: the decision, a `Dict`; what is new is made of it by a calculation.
     :param inputs: what the process ran with; they stay as they are.
-    :return: with a plain dictionary where there was one, see `dicts_made_by`.
+    :param decided: the plain dictionaries among them that were decided, as returned.
+    :return: the inputs, with a plain dictionary where there was one, and for each of
+        these that was decided the UUID of its node, see `with_decided`.
     :raises ValueError: if they do not fit any more.
     """
     found = dict(
@@ -120,52 +135,72 @@ def changed_inputs(
         )
     )
     new = [path for path, value in found.items() if _is_new(value)]
+    nodes = {**decided}
     if new:
         made = make_inputs(
             changes=changes,
             process=to_aiida_type(get_object_loader().identify_object(process_class)),
-            **_dicts_before(new, inputs),
+            **_dicts_before(new, inputs, decided),
         )
         if isinstance(made, Data):  # so does AiiDA return what is called `result`
             made = {"result": made}
         for path in new:
-            is_plain = isinstance(_at(inputs, path), dict)
-            node = _at(made, path)
-            found[path] = node.get_dict() if is_plain else node
-    return _but(inputs, found)
+            found[path] = node = _at(made, path)
+            if isinstance(_at(inputs, path), dict):
+                found[path], nodes[".".join(path)] = node.get_dict(), node.uuid
+    return _but(inputs, found), nodes
 
 
-def dicts_made_by(changes: Any, inputs: Mapping[str, Any]) -> AttributeDict:
-    """Return inputs with the nodes of a decision for the dictionaries made of them.
+def with_decided(
+    inputs: Mapping[str, Any], decided: Mapping[str, str]
+) -> AttributeDict:
+    """Return inputs with the nodes that were decided for the dictionaries made of them.
 
     A work chain that keeps plain dictionaries, to write into them, makes nodes of them
-    when it submits them. Where one is still what was decided, that node is taken.
+    when it submits them. Where one is still what was decided, that node is taken; else
+    one that a calculation makes of it.
 
-    :param changes: the decision, a `Dict`.
     :param inputs: as they are submitted.
+    :param decided: see `changed_inputs`.
     """
     found: dict[Path, Any] = {}
-    uses = changes.base.links.get_outgoing(link_label_filter="changes").all_nodes()
-    for use in uses:
-        for made in use.base.links.get_outgoing(link_type=LinkType.CREATE).all():
-            path = tuple(made.link_label.split("__"))
-            now = _at(inputs, path)
-            if (
-                _is_new(now)
-                and isinstance(made.node, Dict)
-                and now.base.attributes.all == made.node.base.attributes.all
-            ):
-                found[path] = made.node
+    for name, uuid in decided.items():
+        path = tuple(name.split("."))
+        now = _at(inputs, path)
+        if _is_new(now) and isinstance(now, Dict):
+            found[path] = _from_decided(now, uuid)
     return _but(inputs, found)
 
 
-def _dicts_before(paths: Sequence[Path], inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _from_decided(now: Dict, uuid: str) -> Any:
+    """Return a dictionary as a node that comes of the one that was decided."""
+    node: Any = load_node(uuid)
+    if now.base.attributes.all == node.base.attributes.all:
+        return node
+    return write_into(node, now)
+
+
+@calcfunction
+def write_into(decided: Dict, written: Dict) -> Dict:
+    """Return what a work chain has made of a dictionary that a person decided.
+
+    :param written: all that is in it by now.
+    """
+    content: Any = written
+    result: Dict = to_aiida_type(content.get_dict())
+    return result
+
+
+def _dicts_before(
+    paths: Sequence[Path], inputs: Mapping[str, Any], decided: Mapping[str, str]
+) -> dict[str, Any]:
     """Return the dictionaries at these places as nodes, for `make_inputs`."""
     before = {}
     for path in paths:
         old = _at(inputs, path)
         if isinstance(old, dict):
-            old = to_aiida_type(dict(old))
+            old, uuid = to_aiida_type(dict(old)), decided.get(".".join(path))
+            old = old if uuid is None else _from_decided(old, uuid)
         if isinstance(old, Dict):
             if _label(path) in before:
                 raise ValueError(f"change {'.'.join(path)} by itself")

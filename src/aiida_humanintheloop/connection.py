@@ -118,6 +118,20 @@ class Connection:
             self.close()
             raise Unreachable(str(error)) from error
 
+    @classmethod
+    def ring(cls, subject: str) -> None:
+        """Have whoever listens to a subject look now, if the daemon runs."""
+        if not daemon_runs():
+            return
+        connection = cls()
+        try:
+            connection._communicator().broadcast_send(body=None, subject=subject)
+            connection._wait_until_sent()
+        except Exception:  # whatever a broker says that goes away
+            return  # they look now and then
+        finally:
+            connection.close()
+
     def listen(self) -> None:
         """Have every broadcast of the sender end `wait`, if the daemon runs."""
         if self._listener is not None or not daemon_runs():
@@ -166,11 +180,15 @@ class Connection:
         try:
             communicator = self._communicator()
             communicator.remove_rpc_subscriber(self._listener)
-            # Nobody has this name: the broker says so when all before it is done.
-            future = communicator.rpc_send(f"{self._listener}-gone", None)
-            unwrap_kiwi_future(future).result(timeout=REPLY_SECONDS)
+            self._wait_until_sent()
         except Exception:  # whatever the broker says of it, this is the end
             return
+
+    def _wait_until_sent(self) -> None:
+        """Wait until the broker has all that was sent, and says so with an error."""
+        # Nobody has this name: the broker says so when all before it is done.
+        future = self._communicator().rpc_send(f"{self._listener}-gone", None)
+        unwrap_kiwi_future(future).result(timeout=REPLY_SECONDS)
 
     def _communicator(self) -> Any:
         if self._broker is None:

@@ -8,7 +8,7 @@ and said are its inputs, and the workflow goes on with its output.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -35,7 +35,17 @@ from .graph import link, store, upstream
 from .mailbox import Letter
 from .question import Answer
 
-__all__ = ["DECISION_TYPE", "Decision", "decide", "decisions", "record"]
+__all__ = [
+    "DECISION_TYPE",
+    "Decision",
+    "decide",
+    "decisions",
+    "decisions_of",
+    "further_decisions",
+    "load_decisions",
+    "names_in",
+    "record",
+]
 
 #: Of the calculation functions that are decisions, the `process_type`.
 DECISION_TYPE = "aiida.calculations:humanintheloop.decide"
@@ -92,6 +102,8 @@ def record(workflow: WorkChainNode, letter: Letter) -> Data:
     takes a worker three times as long, and the next question comes that much later.
 
     :return: the value, stored; the UUID of a node that was chosen.
+    :raises RuntimeError: if the database gave the nodes each other's PKs.
+    :raises DatabaseLost: if the server of the database went away; nothing is written.
     """
     answer = letter.answer
     assert answer is not None
@@ -206,7 +218,70 @@ def decisions(node: Node) -> list[Decision]:
 
     :param node: any stored node.
     """
-    pks = upstream(node.pk or 0, DECISION_TYPE)
+    return load_decisions(upstream(node.pk or 0, DECISION_TYPE))
+
+
+def further_decisions(node: Node) -> dict[str, int]:
+    """Return how many decisions lie in workflows that have returned a node.
+
+    Not counted are those on which it rests. To accept a result as it is, for one, is a
+    decision that comes after the result was made.
+
+    :return: by what the workflow is called, without those that have none.
+    """
+    own = set(upstream(node.pk or 0, DECISION_TYPE))
+    returned = node.base.links.get_incoming(link_type=LinkType.RETURN).all_nodes()
+    more = {
+        name_of(each): len({*upstream(each.pk or 0, DECISION_TYPE)} - own)
+        for each in returned
+    }
+    return {name: number for name, number in more.items() if number}
+
+
+def name_of(node: Node) -> str:
+    """Return what a node is and how one finds it."""
+    kind = getattr(node, "process_label", None) or type(node).__name__
+    return f"{kind} <{node.pk}>"
+
+
+def names_in(found: Iterable[Decision]) -> dict[str, str]:
+    """Return what the nodes are called that decisions name, by UUID, in one query.
+
+    An archive may lack some.
+    """
+    uuids = {
+        uuid
+        for each in found
+        for uuid in (
+            *each.evidence,
+            each.question["workflow"].get("uuid"),
+            each.response.get("repeats"),
+        )
+        if uuid is not None
+    }
+    if not uuids:
+        return {}
+    query = QueryBuilder().append(Node, filters={"uuid": {"in": sorted(uuids)}})
+    return {node.uuid: name_of(node) for node in query.all(flat=True)}
+
+
+def decisions_of(workflows: Iterable[Node]) -> list[Decision]:
+    """Return the decisions that workflows have made themselves, oldest first."""
+    query = QueryBuilder().append(
+        Node, filters={"id": {"in": [each.pk for each in workflows]}}, tag="asker"
+    )
+    query.append(
+        CalcFunctionNode,
+        filters={"process_type": DECISION_TYPE},
+        with_incoming="asker",
+        edge_filters={"type": LinkType.CALL_CALC.value},
+        project="id",
+    )
+    return load_decisions(query.all(flat=True))
+
+
+def load_decisions(pks: Sequence[int]) -> list[Decision]:
+    """Return decisions by their PKs, oldest first, with one query."""
     if not pks:
         return []
     found = QueryBuilder()

@@ -18,7 +18,10 @@ from aiida.orm import Data, Node
 from aiida.orm.entities import EntityTypes
 from sqlalchemy import text
 
-__all__ = ["link", "store", "upstream"]
+__all__ = ["Link", "link", "links_upstream", "store", "upstream"]
+
+#: PK of the source, PK of the target, type, label.
+Link = tuple[int, int, LinkType, str]
 
 _UPSTREAM = text(
     """
@@ -34,6 +37,24 @@ _UPSTREAM = text(
     )
     SELECT node.id FROM upstream JOIN db_dbnode node ON node.id = upstream.id
     WHERE node.process_type = :type
+    """
+)
+
+_LINKS_UPSTREAM = text(
+    """
+    WITH RECURSIVE below (id) AS (
+        SELECT CAST(:pk AS INTEGER)
+        UNION SELECT link.output_id FROM db_dblink link JOIN below
+            ON link.input_id = below.id
+            AND link.type IN ('call_calc', 'call_work', 'return')
+    ), upstream (id) AS (
+        SELECT id FROM below
+        UNION SELECT link.input_id FROM db_dblink link JOIN upstream
+            ON link.output_id = upstream.id
+    )
+    SELECT link.input_id, link.output_id, link.type, link.label
+    FROM upstream JOIN db_dblink link ON link.output_id = upstream.id
+    ORDER BY link.id
     """
 )
 
@@ -101,6 +122,15 @@ def upstream(pk: int, process_type: str) -> list[int]:
         _storage().get_session().execute(_UPSTREAM, {"pk": pk, "type": process_type})
     )
     return [pk for (pk,) in found]
+
+
+def links_upstream(pk: int) -> list[Link]:
+    """Return all links on the ways to a node, of whatever type, each once.
+
+    :param pk: of the node; of a workflow, the ways to what it called and returned, too.
+    """
+    found = _storage().get_session().execute(_LINKS_UPSTREAM, {"pk": pk})
+    return [(start, end, LinkType(kind), label) for start, end, kind, label in found]
 
 
 def _storage() -> Any:

@@ -98,10 +98,10 @@ class InteractiveWorkChain(JudgingWorkChain):
 
     def _do_step(self) -> Any:
         """Run the next step, or end where a deadline says so."""
-        if self._ends_with is not None and not self._is_ahead:
-            return self.exit_codes[self._ends_with]
         with self._lost_not_failed():
             self._record_decisions()
+            if self._ends_with is not None and not self._is_ahead:
+                return self.exit_codes[self._ends_with]
             code = self._after_decisions()
         if code is not None:
             return code
@@ -121,8 +121,20 @@ class InteractiveWorkChain(JudgingWorkChain):
 
         Here, and not where it is judged: what a step calls, the engine links to it.
         """
-        for letter in self.mailbox.last_batch():
+        for letter in self.mailbox.letters():
             if letter.answer is not None and letter.decision is None:
                 with self._one_commit():
                     value = self._values[letter.id] = record(self.node, letter)
                     self.mailbox.decided(letter, value.uuid)
+
+    def on_terminated(self) -> None:
+        """Record what was answered also where the workflow was killed, or failed.
+
+        No step follows then; and first, for the engine seals the node.
+        """
+        try:
+            self._record_decisions()
+        except Exception:  # it is what failed before, or the database is away
+            self.logger.exception("an answer is in no decision")
+        finally:
+            super().on_terminated()

@@ -351,9 +351,9 @@ class JudgingWorkChain(WaitingWorkChain):
         """Answer as in the run that this one repeats, if it does."""
         if self._replay is None:
             return
-        for letter in self.mailbox.open_letters():
-            answer = self._replay.answer_to(letter, self.mailbox.letters())
-            if answer is not None and self._is_open(letter):
+        waiting, asked = self.mailbox.open_letters(), self.mailbox.letters()
+        for letter, answer in self._replay.answers_to(waiting, asked):
+            if self._is_open(letter):
                 self._judge(answer)
 
     @cached_property

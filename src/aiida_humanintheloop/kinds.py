@@ -394,8 +394,12 @@ def _node_types(value: object) -> object:
 
 
 def uuids(value: object) -> object:
-    """Take nodes for their UUIDs."""
+    """Take nodes for their UUIDs, if somebody else can find them by these."""
     items = value if isinstance(value, (list, tuple)) else (value,)
+    for item in items:
+        if not getattr(item, "is_stored", True):
+            kind = type(item).__name__
+            raise ValueError(f"this node is not stored, so store it first: {kind}")
     return tuple(getattr(item, "uuid", item) for item in items)
 
 

@@ -17,10 +17,11 @@ from aiida.manage import get_config, get_manager
 __all__ = ["is_deaf", "is_taken", "release", "take", "take_deaf"]
 
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.ownership")
-# No process has this PK.
-_NOBODY = 0
 # Added to the PK of a process: the place of a second lock, on what hears no message.
 _DEAF = 1 << 40
+# Where one tries whether there are locks: all may have this one, for as long as they
+# live, so it is at no place that means anything.
+_TRIED = 1 << 41
 
 # To take a lock that one has, as the kernel sees it, is no failure.
 _taken: set[int] = set()
@@ -78,9 +79,7 @@ def _opened(name: str, uuid: str) -> int:
     daemon = Path(config.filepaths(config.get_profile(name))["daemon"]["pid"]).parent
     file = _open(daemon / f"humanintheloop-{name}.lock")
     try:
-        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, _NOBODY)
-    except BlockingIOError:
-        return file
+        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, _TRIED)
     except OSError as error:
         # Some file systems of clusters know no locks.
         local = Path(tempfile.gettempdir(), f"humanintheloop-{os.getuid()}-{uuid}.lock")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import graphviz
-from aiida.common.links import LinkType
-from aiida.orm import Node, ProcessNode, WorkflowNode
+from aiida.orm import Node, ProcessNode, QueryBuilder
+from aiida.orm.utils.links import LinkPair
 from aiida.tools.visualization.graph import (
     Graph,
+    default_link_styles,
     default_node_styles,
     default_node_sublabels,
 )
 
-from .decision import DECISION_TYPE
+from .decision import DECISION_TYPE, Decision, load_decisions
+from .graph import links_upstream
 from .text import one_line, shortened, shown
 
 __all__ = ["picture"]
@@ -25,23 +28,35 @@ _DECISION = {
     "fillcolor": "#ffd54f",  # amber: nothing else of AiiDA's graphs is
     "penwidth": "3",
 }
+_ORIGIN = {"color": "red", "penwidth": "6"}
 _QUESTION_CHARACTERS = 50
 
 
 def picture(node: Node) -> Graph:
     """Return the graph of what a node rests on, to be rendered by Graphviz.
 
+    Its links come from one query: AiiDA's own walk takes minutes for long histories.
+
     :param node: any stored node; of a workflow, what it called counts, too.
     :return: `graphviz.source` is its text in the language DOT.
     """
-    graph = Graph(node_style_fn=_style, node_sublabel_fn=_sublabel)
-    ends = [node]
-    if isinstance(node, WorkflowNode):
-        graph.recurse_descendants(node, link_types=["call_calc", "call_work", "return"])
-        returned = node.base.links.get_outgoing(link_type=LinkType.RETURN)
-        ends += [*node.called_descendants, *returned.all_nodes()]
-    for each in ends:
-        graph.recurse_ancestors(each)
+    links = links_upstream(node.pk or 0)
+    pks = {node.pk, *(start for start, *_ in links), *(end for _, end, *_ in links)}
+    query = QueryBuilder().append(Node, filters={"id": {"in": pks}})
+    nodes = {each.pk: each for each in query.all(flat=True)}
+    found = [each.pk or 0 for each in nodes.values() if _is_decision(each)]
+    decisions = {each.pk: each for each in load_decisions(found)}
+    graph = Graph(
+        node_style_fn=_style,
+        node_sublabel_fn=lambda each: _sublabel(each, decisions),
+    )
+    graph.add_node(node, style_override=_ORIGIN)
+    for each in nodes.values():
+        graph.add_node(each)
+    for start, end, kind, label in links:
+        pair = LinkPair(kind, label)
+        style = default_link_styles(pair, add_label=False, add_type=False)
+        graph.add_edge(nodes[start], nodes[end], pair, style=style)
     return graph
 
 
@@ -53,11 +68,12 @@ def _style(node: Node) -> dict[str, Any]:
     return dict(_DECISION) if _is_decision(node) else default_node_styles(node)
 
 
-def _sublabel(node: Node) -> str:
+def _sublabel(node: Node, decisions: Mapping[int, Decision]) -> str:
     """Return what was asked, and who said what; of other nodes, what AiiDA says."""
-    if not _is_decision(node):
+    decision = decisions.get(node.pk or 0)
+    if decision is None:
         return default_node_sublabels(node)
-    question, response = node.inputs.question, node.inputs.response
+    question, response = decision.question, decision.response
     text = shortened(one_line(question["text"]), _QUESTION_CHARACTERS)
     value = response["value"]
     said = shown(value) if isinstance(value, str) else json.dumps(value)[:40]

@@ -139,6 +139,7 @@ def decision_rows(found: Iterable[Decision]) -> list[list[str]]:
                 one_line(said.get("via", "")),
                 one_line(said.get("comment", "")),
                 " ".join(each.evidence),
+                one_line(said.get("repeats", "")),
             ]
         )
     return rows

@@ -116,24 +116,36 @@ def print_history(letters: Iterable[Letter]) -> None:
     _console.print(table)
 
 
-def print_decisions(found: Sequence[Decision]) -> None:
-    """Print who decided what."""
-    if not found:
-        print_text("It rests on no decision of a person.", "dim")
-        return
+def print_decisions(
+    found: Sequence[Decision],
+    names: Mapping[str, str],
+    further: Mapping[str, int],
+) -> None:
+    """Print who decided what.
+
+    :param names: what nodes of the profile are called, by UUID.
+    :param further: how many more decisions lie in workflows that returned the node, by
+        what these are called.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("PK", no_wrap=True)
     table.add_column("Decision", overflow="fold", max_width=24)
     table.add_column("Question", ratio=1)
-    for row in decision_rows(found):
-        pk, value, question, workflow, by, at, kind, via, comment, evidence = row
-        who = {"human": by, "default": "taken by default", "policy": f"policy {by}"}
-        facts = (who[kind], at, f"via {via}", workflow)
+    for each, row in zip(found, decision_rows(found), strict=True):
+        pk, value, question, workflow, by, at, kind, via, comment, _, repeats = row
+        asker = names.get(each.question["workflow"].get("uuid", ""), workflow)
+        again = repeats and f"repeats {names.get(repeats, repeats)}"
+        facts = (f"{kind} {by}".strip(), at, f"via {via}", asker, again)
         text = _with_facts(question, facts, comment)
-        if evidence:
-            text.append(f"\nshown: {evidence}", style="dim")
+        if shown_to := ", ".join(names.get(uuid, uuid) for uuid in each.evidence):
+            text.append(f"\nshown: {one_line(shown_to)}", style="dim")
         table.add_row(pk, Text(value), text)
-    _console.print(table)
+    if found:
+        _console.print(table)
+    else:
+        print_text("No decision of a person lies on the way to it.", "dim")
+    for name, more in further.items():
+        print_text(f"{more} more in {one_line(name)}, which returned it.", "dim")
 
 
 def _with_facts(question: str, facts: Iterable[str], comment: str) -> Text:
@@ -188,7 +200,8 @@ def print_question(letter: Letter, nodes: Mapping[str, Node]) -> None:
     if isinstance(kind, Json):
         _print_schema(kind)
     for line in letter.question.help.splitlines():
-        print_text(f"  {one_line(line)}")
+        indent = " " * (len(line) - len(line.lstrip(" ")))
+        print_text(f"  {indent}{one_line(line)}")
     if shown := [_name_of(uuid, nodes) for uuid in letter.question.evidence]:
         print_text(f"  Look at:   {', '.join(shown)}")
 

@@ -2,23 +2,28 @@
 
 The root of the new run says in its extras which run it repeats. A process that asks
 finds the process that stood in its place then: the same kind, called as the same child
-of the same caller. What that one was answered is judged like any other answer, and what
-was not asked then, or does not fit now, is asked of a person.
+of the same caller. What that one was answered, as its decisions have it, is judged like
+any other answer, and what was not asked then, or does not fit now, is asked of a
+person.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from aiida.common.exceptions import NotExistent
+from aiida.common.links import LinkType
 from aiida.manage import get_manager
-from aiida.orm import ProcessNode, QueryBuilder, User, WorkflowNode, load_node
+from aiida.orm import Node, ProcessNode, User, WorkflowNode, load_node
 
-from .exceptions import NoQuestion, NoSuchWorkflow
-from .kinds import Node
-from .mailbox import RECORD, Letter, Mailbox, letters_of
+from . import kinds
+from .connection import daemon_runs
+from .decision import Decision, decisions_of
+from .exceptions import NoQuestion, NoSuchWorkflow, Unreachable
+from .mailbox import Letter
 from .question import Answer
 
 __all__ = ["Replay", "replay"]
@@ -36,20 +41,27 @@ def replay(
         workflows asked, by the PK of that which did, a colon, and the id or name.
     :param by: who wants these, by default the profile's user.
     :return: the new one.
-    :raises NoSuchWorkflow: if it cannot be run again, as its plugin is not installed.
-    :raises NoQuestion: if a question was not asked, not answered, or asked by more than
-        one workflow.
+    :raises NoSuchWorkflow: if it cannot be run again: its plugin is not installed, or
+        takes other inputs by now.
+    :raises NoQuestion: if a question was not answered then, or more than one of that
+        name was.
+    :raises Unreachable: if the daemon does not run.
     """
     changed: dict[str, dict[str, Any]] = {}
     for name, value in (changes or {}).items():
         uuid, question = _find_question(node, name)
         changed.setdefault(uuid, {})[question] = value
-    try:
-        builder = node.get_builder_restart()
-    except (ValueError, AttributeError) as error:
-        raise NoSuchWorkflow(f"{node.pk} cannot be run again: {error}") from error
+    if not daemon_runs():
+        raise Unreachable(
+            "The daemon is not running, so nothing was run again. "
+            "Start it with `verdi daemon start`."
+        )
     runner = get_manager().get_runner()
-    process = runner.instantiate_process(builder)
+    try:
+        process = runner.instantiate_process(node.get_builder_restart())
+    except (ValueError, TypeError, AttributeError) as error:
+        why = " ".join(str(error).split())
+        raise NoSuchWorkflow(f"{node.pk} cannot be run again: {why}") from error
     again: WorkflowNode = process.node
     # Before any worker has it: this is what `submit` does, with a word in between.
     user = User.collection.get_default()
@@ -66,34 +78,57 @@ def replay(
 def _find_question(root: WorkflowNode, name: str) -> tuple[str, str]:
     """Return the UUID of the workflow that asked, and the id of its question."""
     pk, _, question = name.rpartition(":")
+    run = {each.uuid: each.pk for each in (root, *root.called_descendants)}
     found = [
-        (str(uuid), letter)
-        for uuid, asker_pk, letters in _asked_below(root)
-        for letter in letters
-        if letter.is_called(question) and pk in ("", str(asker_pk))
+        (asker, letter.id)
+        for asker, letter in _answered(root, *root.called_descendants)
+        if letter.is_called(question) and pk in ("", str(run.get(asker)))
     ]
     if not found:
-        raise NoQuestion(f"{root.pk} never asked {name}: `aiida-hitl history` shows.")
-    if len({uuid for uuid, _ in found}) > 1:
+        raise NoQuestion(
+            f"{name} was not asked then, or not answered. See: aiida-hitl decisions "
+            f"{root.pk}"
+        )
+    if len({asker for asker, _ in found}) > 1:
         raise NoQuestion(
             f"Several workflows below {root.pk} asked {name}: say which, as PK:{name}."
         )
-    # Where one of several was enough, the others have no answer that could be changed.
-    answered = [(uuid, letter.id) for uuid, letter in found if letter.answer]
-    if not answered:
-        raise NoQuestion(f"{root.pk} asked {name}, but was not answered.")
-    return answered[-1]
+    if len(found) > 1:
+        ids = ", ".join(number for _, number in found)
+        raise NoQuestion(f"{name} was answered several times: say which, by id: {ids}.")
+    return found[0]
 
 
-def _asked_below(root: WorkflowNode) -> list[tuple[str, int, list[Letter]]]:
-    """Return all that asked in a run, with what they asked."""
-    pks = [root.pk, *(each.pk for each in root.called_descendants)]
-    query = QueryBuilder().append(
-        WorkflowNode,
-        filters={"id": {"in": pks}, "extras": {"has_key": RECORD}},
-        project=["uuid", "id", f"extras.{RECORD}"],
+def _answered(*askers: Node) -> list[tuple[str, Letter]]:
+    """Return what workflows were answered, in that order.
+
+    As the decisions have it: anybody can change extras, and an archive may lack them.
+
+    :return: of each the UUID of the workflow that asked, and the question, of which
+        `decision` is the UUID of the decision itself.
+    """
+    found = [
+        (str(each.question["workflow"]["uuid"]), _letter(each))
+        for each in decisions_of(askers)
+    ]
+    return sorted(found, key=lambda entry: int(entry[1].id))
+
+
+def _letter(decision: Decision) -> Letter:
+    """Return a question with its answer."""
+    asked, said = dict(decision.question), dict(decision.response)
+    said.pop("taken_at", None)
+    record = {key: asked.pop(key, None) for key in ("id", "name", "asked_at")}
+    asked.pop("workflow")
+    return Letter(
+        {
+            **record,
+            "batch": 0,
+            "question": asked,
+            "answer": said,
+            "decision": decision.uuid,
+        }
     )
-    return [(uuid, pk, letters_of({RECORD: found})) for uuid, pk, found in query.all()]
 
 
 class Replay:
@@ -105,48 +140,62 @@ class Replay:
         :param then: what stood in the place of the process.
         :param changes: other answers, by the id of the question.
         """
-        self._letters = Mailbox(then).letters()
+        self._letters = [letter for _, letter in _answered(then)]
         self._changes = changes
         self._by = by
 
     @classmethod
     def of(cls, node: ProcessNode) -> Replay | None:
         """Return what a process is to be answered; None where nothing is repeated."""
-        path: list[tuple[str, int]] = []
+        path: list[tuple[tuple[str, str], int]] = []
         while (caller := node.caller) is not None:
-            pks = [each.pk for each in _called(caller, _kind(node))]
-            path.append((_kind(node), pks.index(node.pk)))
+            for place, children in _called(caller).items():
+                if node.pk in children:
+                    path.append((place, children.index(node.pk)))
             node = caller
         said = node.base.extras.get(REPLAY, None)
         if not isinstance(said, dict):
             return None
         try:
             then: Any = load_node(said["of"])
-            for kind, place in reversed(path):
-                then = _called(then, kind)[place]
-        except (NotExistent, IndexError):
+            for place, number in reversed(path):
+                then = load_node(_called(then)[place][number])
+        except (NotExistent, KeyError, IndexError):
             return None  # deleted, or nothing stood there
         return cls(then, said["changes"].get(then.uuid, {}), said["by"])
 
-    def answer_to(self, letter: Letter, asked: Sequence[Letter]) -> Answer | None:
-        """Return how a question was answered then, or is to be answered now.
+    def answers_to(
+        self, waiting: Iterable[Letter], asked: Sequence[Letter]
+    ) -> list[tuple[Letter, Answer]]:
+        """Return how questions were answered then, or are to be answered now.
 
         Each answer of then counts once: what fails more often than then asks a person.
 
+        :param waiting: what is open now.
         :param asked: all that was asked this time so far.
+        :return: in the order of then, for one answer may be enough for all.
         """
-        alike = [x for x in self._letters if x.answer and _is_like(x, letter)]
-        before = [x for x in asked if x.answer and _is_like(x, letter)]
-        if len(before) >= len(alike):
-            return None
-        then = alike[len(before)]
+        found = []
+        for letter in waiting:
+            alike = [x for x in self._letters if _is_like(x, letter)]
+            before = [x for x in asked if x.answer and _is_like(x, letter)]
+            if len(before) < len(alike):
+                found.append((alike[len(before)], letter))
+        found.sort(key=lambda pair: int(pair[0].id))
+        return [(letter, self._repeated(then, letter)) for then, letter in found]
+
+    def _repeated(self, then: Letter, letter: Letter) -> Answer:
+        """Return the answer of then as one to a question of now."""
         answer = then.answer
         assert answer is not None
         if then.id in self._changes:
             value, by = self._changes[then.id], self._by
             answer = replace(answer, value=value, by=by, comment=None)
-        elif isinstance(letter.question.kind, Node):
+        elif isinstance(letter.question.kind, kinds.Node):
             answer = replace(answer, value=_in_its_place(then, letter))
+        elif isinstance(letter.question.kind, kinds.Json):
+            # Text would be read as JSON that somebody typed.
+            answer = replace(answer, value=json.dumps(answer.value))
         return replace(
             answer,
             question=letter.id,
@@ -154,7 +203,7 @@ class Replay:
             via="replay",
             at=None,
             key=None,
-            repeats=_decision(then),
+            repeats=then.decision,
         )
 
 
@@ -165,15 +214,6 @@ def _is_like(then: Letter, now: Letter) -> bool:
         for letter in (then, now)
     )
     return one == other
-
-
-def _decision(letter: Letter) -> str | None:
-    """Return the UUID of the decision on a question, if it is still there."""
-    try:
-        value: Any = load_node(letter.decision)
-    except (NotExistent, ValueError):
-        return None
-    return None if value.creator is None else str(value.creator.uuid)
 
 
 def _in_its_place(then: Letter, now: Letter) -> Any:
@@ -187,11 +227,19 @@ def _in_its_place(then: Letter, now: Letter) -> Any:
     return answer.value
 
 
-def _called(caller: ProcessNode, kind: str) -> list[ProcessNode]:
-    """Return all of a kind that a process has called, oldest first."""
-    found = [each for each in getattr(caller, "called", []) if _kind(each) == kind]
-    return sorted(found, key=lambda each: each.pk)
+def _called(caller: ProcessNode) -> dict[tuple[str, str], list[int]]:
+    """Return the PKs of what a process has called, oldest first, by kind and label.
+
+    Children that have labels of their own are told apart by these, others by their
+    order.
+    """
+    calls = (LinkType.CALL_CALC, LinkType.CALL_WORK)
+    found: dict[tuple[str, str], list[int]] = {}
+    for each in caller.base.links.get_outgoing(link_type=calls).all():
+        place = (_kind(each.node), each.link_label)
+        found.setdefault(place, []).append(each.node.pk or 0)
+    return {place: sorted(pks) for place, pks in found.items()}
 
 
-def _kind(node: ProcessNode) -> str:
-    return node.process_type or node.process_label or ""
+def _kind(node: Any) -> str:
+    return str(node.process_type or node.process_label or "")

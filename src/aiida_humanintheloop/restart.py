@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -9,9 +10,9 @@ from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, ExitCode
 from aiida.engine.processes.ports import PortNamespace
 from aiida.manage.caching import disable_caching
-from aiida.orm import ProcessNode, load_node
+from aiida.orm import ProcessNode
 
-from .changes import changed_inputs, described, dicts_made_by, problem_with
+from .changes import changed_inputs, described, problem_with, with_decided
 from .failure import evidence_of, last_lines, what_happened
 from .interactive import InteractiveWorkChain
 from .kinds import Choice, Json
@@ -37,8 +38,9 @@ class InteractiveRestartWorkChain(  # type: ignore[misc]  # both have a `define`
     It would where a process fails that no handler deals with, is killed or excepts, and
     where `max_iterations` are used up. A person then decides whether to restart the
     process as it is or with changed inputs, to accept its outputs, or to abort with the
-    exit code. Where `on_unhandled_failure` or `pause_on_max_iterations` is given, that
-    is done instead.
+    exit code. Outputs that are accepted stay what they are: the decision counts for the
+    work chain, and for nothing that is made of them. Where `on_unhandled_failure` or
+    `pause_on_max_iterations` is given, that is done instead.
 
     To have an existing one ask, name it behind this one:
     `class AskingPwBaseWorkChain(InteractiveRestartWorkChain, PwBaseWorkChain)`.
@@ -94,7 +96,7 @@ class InteractiveRestartWorkChain(  # type: ignore[misc]  # both have a `define`
                 [
                     'As {"name": value, "namespace": {"name": value}}; another node by '
                     "its PK, null to leave one out. Now:",
-                    *(f"{name} = {value}" for name, value in inputs),
+                    *inputs,
                 ]
             ),
             validator="fits_the_process",
@@ -120,13 +122,8 @@ class InteractiveRestartWorkChain(  # type: ignore[misc]  # both have a `define`
             return False
         # What a subclass makes of them may cost a calculation, or not be possible.
         outputs = BaseRestartWorkChain.get_outputs(self, node)
-        return all(
-            name in outputs
-            for name, port in self.spec().outputs.items()
-            if port.required
-            and not isinstance(port, PortNamespace)
-            and name in self.process_class.spec().outputs
-        )
+        of_it = self.process_class.spec().outputs
+        return _has_required(outputs, self.spec().outputs, of_it)
 
     def _after_decisions(self) -> ExitCode | None:
         """Do what was decided after a failure."""
@@ -155,13 +152,15 @@ class InteractiveRestartWorkChain(  # type: ignore[misc]  # both have a `define`
     def _change_inputs(self, status: int) -> None:
         """Go on with the inputs that a person wants, or ask once more."""
         changes, kind = self.answer(), self.process_class
+        inputs, decided = self.ctx.inputs, self.ctx.get("decided", {})
         try:
-            self.ctx.inputs = changed_inputs(changes, kind, self.ctx.inputs)
+            self.ctx.inputs, self.ctx.decided = changed_inputs(
+                changes, kind, inputs, decided
+            )
         except ValueError as error:  # what was named has been deleted since
             self.report(f"the inputs cannot be changed: {error}")
             self.ask(inputs=self.question_on_changes())
             return
-        self.ctx.changes = changes.uuid
         self._go_on(status)
 
     def _go_on(self, status: int) -> None:
@@ -194,6 +193,25 @@ class InteractiveRestartWorkChain(  # type: ignore[misc]  # both have a `define`
     ) -> AttributeDict:
         """Make nodes of plain dictionaries, or take those that were decided."""
         wrapped = super()._wrap_bare_dict_inputs(port_namespace, inputs)
-        if port_namespace is self.process_class.spec().inputs and "changes" in self.ctx:
-            return dicts_made_by(load_node(self.ctx.changes), wrapped)
+        if port_namespace is self.process_class.spec().inputs:
+            return with_decided(wrapped, self.ctx.get("decided", {}))
         return wrapped
+
+
+def _has_required(
+    outputs: Mapping[str, Any], ports: PortNamespace, of_child: PortNamespace
+) -> bool:
+    """Return whether outputs of a child have all of it that is required, at any depth.
+
+    :param ports: of the work chain, which may have others, too.
+    """
+    for name in set(ports) & set(of_child):
+        port, inner = ports[name], of_child[name]
+        if isinstance(port, PortNamespace) and isinstance(inner, PortNamespace):
+            within = outputs.get(name, {})
+            is_needed = port.required or bool(within)
+            if is_needed and not _has_required(within, port, inner):
+                return False
+        elif port.required and name not in outputs:
+            return False
+    return True

@@ -115,22 +115,24 @@ class _Rabbitmq(_Broker):
     """RabbitMQ holds a consumer to the number it began with: begin more consumers.
 
     Each listens to the queue of the workers on a channel of its own, with a number of
-    its own. They grow with the number that waits, so that a few dozen are enough, and
-    stay until a good part of them is not needed, so that a round of questions and
-    answers does not end one and begin one each time.
+    its own. They grow with the number that waits, so that some dozens are enough, and
+    stay until two of the last one's size are not needed, so that a round of questions
+    and answers does not end one and begin one each time.
 
     One that is ended keeps the tasks that it has. Until they are done they count, and
     its channel is not used again: RabbitMQ would hand it as many tasks once more.
     """
 
     def __init__(
-        self, communicator: Any, launch: Any, on_less: Callable[[], None]
+        self, slots: int, communicator: Any, launch: Any, on_less: Callable[[], None]
     ) -> None:
         """Prepare; nothing is told yet.
 
         :param on_less: called from any thread when one that was ended has less tasks.
         :raises AttributeError: by an aiida-core that is not known.
         """
+        # The worker may have twice as many slots too many: no reason to stop for less.
+        self._most = max(slots // 8, 2)
         self._communicator = communicator
         self._queue_name = get_launch_queue_name(_broker()._prefix)
         self._launch = launch
@@ -142,7 +144,7 @@ class _Rabbitmq(_Broker):
         have = sum(each.size for each in self._begun)
         have += sum(each.held for each in self._ended)
         while have < extra:
-            have += self._begin(max(1, have // 4))
+            have += self._begin(min(max(have // 4, 1), self._most))
         while self._begun and (extra == 0 or have - 2 * self._begun[-1].size >= extra):
             have -= self._end()
 
@@ -238,7 +240,7 @@ def _broker_of(runner: Runner, tell: Callable[[], None]) -> _Broker | None:
             return _Zeromq(slots, broker.get_communicator(), _launch(runner))
         if isinstance(broker, RabbitmqBroker):
             communicator, launch = broker.get_communicator(), _launch(runner)
-            return _Rabbitmq(communicator, launch, tell_from_any_thread)
+            return _Rabbitmq(slots, communicator, launch, tell_from_any_thread)
     except AttributeError as error:
         _LOGGER.warning(
             "this aiida-core is not known (%s): what waits for a person holds a slot",

@@ -30,7 +30,8 @@ def command(node: Node, raw: bool, as_json: bool, dot: bool, png: str | None) ->
     """Show which decisions NODE rests on: what was asked, and who said what.
 
     NODE is the PK or UUID of any node: a result, a calculation or a workflow. All that
-    lies upstream counts, through any number of steps.
+    lies upstream counts, through any number of steps. What a workflow returned as it is
+    does not rest on a decision to accept it: that counts for the workflow.
 
     \b
     For example:
@@ -39,7 +40,7 @@ def command(node: Node, raw: bool, as_json: bool, dot: bool, png: str | None) ->
       aiida-hitl decisions 42 --png why.png
     """
     from .. import records, render
-    from ..decision import decisions
+    from ..decision import decisions, further_decisions, names_in
 
     if dot or png:
         _draw(node, png)
@@ -50,7 +51,7 @@ def command(node: Node, raw: bool, as_json: bool, dot: bool, png: str | None) ->
     elif raw:
         render.print_raw(records.decision_rows(found))
     else:
-        render.print_decisions(found)
+        render.print_decisions(found, names_in(found), further_decisions(node))
 
 
 def _draw(node: Node, png: str | None) -> None:

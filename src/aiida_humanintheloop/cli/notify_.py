@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from ..notify.told import Told
 
 
+class _Number(click.ParamType):
+    """The number of an address; what else was typed may be a URL with a secret."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return it as a number."""
+        try:
+            return int(value)
+        except ValueError:
+            self.fail("it must be a number of `aiida-hitl notify list`.", param, ctx)
+
+
 @click.group("notify")
 def command() -> None:
     """Have people be told that a question is open.
@@ -57,11 +72,14 @@ def add(url: str | None, only_for: str | None, every: float) -> None:
       aiida-hitl notify add --for alice@example.org 'tgram://TOKEN/CHAT'
     """
     from .. import render
+    from ..inbox import Connection
+    from ..judge import ASKED
     from ..notify import addresses
 
     if url is None and sys.stdin.isatty():
         url = click.prompt("Address", hide_input=True)
     added = addresses.add((url or sys.stdin.readline()).strip(), only_for, every)
+    Connection.ring(ASKED)  # a reminder may be due before the daemon would look again
     render.print_text(f"{added.number}: {added.masked} is told from now on.", "green")
     render.print_text(f"Try it: aiida-hitl notify test {added.number}", "dim")
 
@@ -70,7 +88,12 @@ def add(url: str | None, only_for: str | None, every: float) -> None:
 @JSON
 @with_dbenv()
 def list_(as_json: bool) -> None:
-    """List the addresses, their secrets masked, and what became of the last message."""
+    """List the addresses, their secrets masked, and what became of the last message.
+
+    \b
+    For example:
+      aiida-hitl notify list
+    """
     from .. import render
     from ..notify.addresses import addresses
     from ..notify.told import told
@@ -98,10 +121,15 @@ def _record(address: Address, past: Told | None) -> dict[str, Any]:
 
 
 @command.command("remove")
-@click.argument("number", type=int)
+@click.argument("number", type=_Number())
 @with_dbenv()
 def remove(number: int) -> None:
-    """Tell the address NUMBER of the list no more."""
+    """Tell the address NUMBER of the list no more.
+
+    \b
+    For example:
+      aiida-hitl notify remove 1
+    """
     from .. import render
     from ..notify import addresses
 
@@ -110,10 +138,15 @@ def remove(number: int) -> None:
 
 
 @command.command("test")
-@click.argument("number", type=int, required=False)
+@click.argument("number", type=_Number(), required=False)
 @with_dbenv()
 def test(number: int | None) -> None:
-    """Send a message to the address NUMBER, or to all, and say whether it was sent."""
+    """Send a message to the address NUMBER, or to all, and say whether it was sent.
+
+    \b
+    For example:
+      aiida-hitl notify test 1
+    """
     from aiida.manage import get_manager
 
     from .. import render

@@ -17,8 +17,9 @@ from .options import JSON
     "changes",
     metavar="QUESTION=VALUE",
     multiple=True,
-    help="Another answer, by the id or name of the question; more than once for more. "
-    "Where several workflows below PK asked: ASKER:QUESTION=VALUE, with its PK.",
+    help="Another answer to a question that was answered, by its id or name; more than "
+    "once for more. Where several workflows below PK asked: ASKER:QUESTION=VALUE, with "
+    "its PK.",
 )
 @JSON
 @with_dbenv()

@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..database import DatabaseLost, one_commit
 from ..exceptions import InvalidAddress, Unreachable
 from ..mailbox import now
-from .sending import service_of
+from .sending import service_of, why_not
 
 __all__ = ["EVERY_SECONDS", "MOST_SECONDS", "Address", "add", "addresses", "remove"]
 
@@ -107,15 +107,19 @@ def add(url: str, only_for: str | None = None, every: float = EVERY_SECONDS) -> 
         raise InvalidAddress(
             f"Nothing was added: between two messages are 0 to {MOST_SECONDS:.0f} s."
         )
-    if service_of(url) is None:
+    service = service_of(url)
+    if service is None:
+        reason = why_not(url)
         raise InvalidAddress(
             "Nothing was added: that is no address that Apprise can send to, like "
-            "mailto://USER:PASSWORD@SERVER?to=ADDRESS. See: appriseit.com/services"
+            "mailto://USER:PASSWORD@SERVER?to=ADDRESS"
+            f"{reason and f' ({reason})'}. See: appriseit.com/services"
         )
     with _changing():
         book = _read()
         for each in book.addresses:
-            if each.url == url:
+            known = service_of(each.url)
+            if each.url == url or (known and known.url() == service.url()):
                 raise InvalidAddress(
                     f"That address is there already, as {each.number}."
                 )

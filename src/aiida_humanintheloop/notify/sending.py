@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from typing import Any
+from urllib.parse import unquote
 
 from ..text import one_line
 
-__all__ = ["send", "service_of"]
+__all__ = ["send", "service_of", "why_not"]
 
 # Apprise ends each step of a transfer in time; a server may go on with small ones.
 _SEND_SECONDS = 30.0
@@ -16,6 +18,7 @@ _SEND_SECONDS = 30.0
 # would be there twice. Apprise itself waits for 4 s.
 _REPLY_SECONDS = 20.0
 _REASON_CHARACTERS = 200
+_WORD = re.compile(r"\w{3,}")
 
 
 def send(url: str, title: str, body: str) -> str | None:
@@ -49,6 +52,25 @@ def _send(url: str, title: str, body: str) -> str | None:
         lines = [f"Apprise failed with {type(error).__name__}"]
     reason = one_line(" ".join(lines))[:_REASON_CHARACTERS]
     return reason or "Apprise does not say why"
+
+
+def why_not(url: str) -> str:
+    """Return why Apprise can send nothing to an address, as far as it says so.
+
+    Without any word of the address: each may be a secret.
+    """
+    apprise = _apprise()
+    try:
+        with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as said:
+            apprise.Apprise.instantiate(url, suppress_exceptions=True)
+            lines = said.getvalue().splitlines()
+    except Exception:  # its text may have the address in it
+        return ""
+    # The last line only repeats the address.
+    reason = one_line(" ".join(line for line in lines if "://" not in line))
+    for word in sorted(set(_WORD.findall(unquote(url))), key=len, reverse=True):
+        reason = reason.replace(word, "****")
+    return reason.rstrip(" :.")[:_REASON_CHARACTERS]
 
 
 def service_of(url: str) -> Any:

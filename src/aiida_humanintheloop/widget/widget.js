@@ -1062,7 +1062,7 @@ class InboxView {
     if (decided.length) {
       const columns = [
         ...["PK", "Decision", "Question", "Workflow", "By", "At", "Kind", "Via"],
-        ...["Comment", "Shown"],
+        ...["Comment", "Shown", "Repeats"],
       ];
       parts.push(this.section("Decisions", columns, decided, false));
     }

@@ -26,6 +26,8 @@ from ..question import Question
 from .drawing import Drawing
 from .lattice_energy import (
     ARGON,
+    HIGHEST_SCALE,
+    LOWEST_SCALE,
     LatticeEnergyCalculation,
     argon,
     scaled,
@@ -35,8 +37,6 @@ from .lattice_energy import (
 __all__ = ["AdaptiveSearchWorkChain"]
 
 BISECT, SECANT, STOP = "bisect", "secant", "stop"
-#: Scales of all lengths that make sense at all.
-_LOWEST, _HIGHEST = 0.7, 1.5
 
 
 def wrong_tolerance(value: Float | None, _port: object) -> str | None:
@@ -123,7 +123,7 @@ def proposals(points: list[list[float]], pressure: float) -> dict[str, float]:
     (x0, y0), (x1, y1) = sorted(points, key=lambda point: abs(point[1] - pressure))[:2]
     if y0 != y1:
         crossing = x0 + (pressure - y0) * (x1 - x0) / (y1 - y0)
-        if _LOWEST <= crossing <= _HIGHEST:
+        if LOWEST_SCALE <= crossing <= HIGHEST_SCALE:
             found[SECANT] = crossing
     return found
 
@@ -227,7 +227,7 @@ class AdaptiveSearchWorkChain(InteractiveWorkChain):
             ),
             point=Question(
                 "Or at which length to calculate next?",
-                Number(_LOWEST, _HIGHEST),
+                Number(LOWEST_SCALE, HIGHEST_SCALE),
                 evidence=shown,
             ),
         )

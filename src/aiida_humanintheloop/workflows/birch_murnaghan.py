@@ -9,10 +9,10 @@ from aiida.engine import calcfunction
 from aiida.orm import Dict, SinglefileData
 
 from .drawing import Drawing
+from .lattice_energy_program import GPA
 
 __all__ = ["fit_birch_murnaghan", "plot_of"]
 
-_GPA = 160.21766208  # of 1 eV / A^3
 _FEWEST = 4
 _DRAWN = 200
 
@@ -46,7 +46,7 @@ def fit_birch_murnaghan(**results: Dict) -> Dict:
         modulus = 4 / 9 * float(energy.deriv(2)(x)) * volume ** (-7 / 3)
         equation["volume"] = volume
         equation["energy"] = float(energy(x))
-        equation["bulk_modulus"] = modulus * _GPA
+        equation["bulk_modulus"] = modulus * GPA
     return Dict(equation)
 
 

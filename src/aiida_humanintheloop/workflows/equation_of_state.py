@@ -22,13 +22,18 @@ from ..interactive import InteractiveWorkChain
 from ..kinds import Choice, Json
 from ..question import Question
 from .birch_murnaghan import fit_birch_murnaghan, plot_of
-from .lattice_energy import LatticeEnergyCalculation, argon, scaled, wrong_parameters
+from .lattice_energy import (
+    HIGHEST_SCALE,
+    LOWEST_SCALE,
+    LatticeEnergyCalculation,
+    argon,
+    scaled,
+    wrong_parameters,
+)
 
 __all__ = ["EquationOfStateWorkChain"]
 
 APPROVE, CHANGE, STOP = "approve", "other range", "stop"
-#: Scales of all lengths that make sense at all.
-_LOWEST, _HIGHEST = 0.7, 1.5
 _POINTS = 7
 # Around the minimum, of which the person has seen that it is one.
 _FINE_WINDOW = (0.97, 1.03)
@@ -36,7 +41,7 @@ _RANGE = Json(
     {
         "title": "[lowest, highest], the lengths as multiples of the structure's",
         "type": "array",
-        "items": {"type": "number", "minimum": _LOWEST, "maximum": _HIGHEST},
+        "items": {"type": "number", "minimum": LOWEST_SCALE, "maximum": HIGHEST_SCALE},
         "minItems": 2,
         "maxItems": 2,
     }
@@ -54,9 +59,9 @@ def why_no_range(value: list[Any]) -> str | None:
     """Return why this is no range of scales; None if it is one."""
     are_numbers = all(isinstance(each, (int, float)) for each in value)
     if len(value) != 2 or not (
-        are_numbers and _LOWEST <= value[0] < value[1] <= _HIGHEST
+        are_numbers and LOWEST_SCALE <= value[0] < value[1] <= HIGHEST_SCALE
     ):
-        return f"a range is [lowest, highest], from {_LOWEST} to {_HIGHEST}."
+        return f"a range is [lowest, highest], from {LOWEST_SCALE} to {HIGHEST_SCALE}."
     return None
 
 

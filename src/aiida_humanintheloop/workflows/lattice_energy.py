@@ -30,6 +30,8 @@ from aiida.parsers import Parser
 
 __all__ = [
     "ARGON",
+    "HIGHEST_SCALE",
+    "LOWEST_SCALE",
     "LatticeEnergyCalculation",
     "LatticeEnergyParser",
     "argon",
@@ -41,6 +43,8 @@ __all__ = [
 #: Well depth in eV and diameter in A of argon: Ashcroft and Mermin, Solid State Physics
 #: (1976), table 20.2; how far atoms see each other, in A.
 ARGON = {"epsilon": 0.0104, "sigma": 3.40, "cutoff": 10.0}
+#: Scales of all lengths that make sense at all.
+LOWEST_SCALE, HIGHEST_SCALE = 0.7, 1.5
 _PLUGIN = "humanintheloop.lattice_energy"
 _PROGRAM = Path(__file__).with_name("lattice_energy_program.py")
 _INPUT, _OUTPUT = "input.json", "output.json"
@@ -58,6 +62,7 @@ def python_on(computer: Computer | str = "localhost") -> AbstractCode:
     """Return the code that runs the calculation, set up on first use.
 
     :param computer: or its label; it has to have `python3`.
+    :raises NotExistent: if there is no computer of this label.
     """
     if isinstance(computer, str):
         computer = load_computer(computer)
