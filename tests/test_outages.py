@@ -89,7 +89,8 @@ def test_the_inbox_says_what_failed_and_what_one_can_do(
     """The computer, the error, and the two ways to go on."""
     printed = " ".join(hitl("list").split())
     assert "paused without a question" not in printed
-    assert "Not a directory. Once it is back: aiida-hitl play" in printed
+    assert "Not a directory" in printed
+    assert "Once it is back: aiida-hitl play --computer" in printed
     records = json.loads(hitl("list", "--json"))
     for job in stopped:
         (record,) = [each for each in records if each["pk"] == job.pk]

@@ -86,7 +86,8 @@ def waiting_table(found: Iterable[Waiting], everything: bool) -> Table:
     table.add_column("PK", no_wrap=True)
     table.add_column("Age", no_wrap=True)
     table.add_column("Workflow", no_wrap=True, max_width=20)
-    table.add_column("What waits for a person" if everything else "Question", ratio=1)
+    title = "What waits for a person" if everything else "Question"
+    table.add_column(title, ratio=1, overflow="fold")
     for row in waiting_rows(found):
         pk, since, workflow, caller, people, question, expected, deadline, number = row
         facts = {"": expected, "for ": people, "until ": deadline, "from ": caller}
@@ -108,7 +109,7 @@ def print_history(letters: Iterable[Letter]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("#", no_wrap=True)
     table.add_column("Answer", overflow="fold", max_width=24)
-    table.add_column("Question", ratio=1)
+    table.add_column("Question", ratio=1, overflow="fold")
     for row in rows:
         number, question, value, by, at, via, comment, taken_at = row
         facts = (by, at, via and f"via {via}", taken_at and f"taken at {taken_at}")
@@ -130,7 +131,7 @@ def print_decisions(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("PK", no_wrap=True)
     table.add_column("Decision", overflow="fold", max_width=24)
-    table.add_column("Question", ratio=1)
+    table.add_column("Question", ratio=1, overflow="fold")
     for each, row in zip(found, decision_rows(found), strict=True):
         pk, value, question, workflow, by, at, kind, via, comment, _, repeats = row
         asker = names.get(each.question["workflow"].get("uuid", ""), workflow)

@@ -28,7 +28,7 @@ from aiida_humanintheloop.workflows.resume_after_failure import (
 )
 from tests.conftest import ended, hitl, kill_unfinished
 from tests.tutorial.test_chapters import pages, printed, run
-from tests.workflows.test_examples import calculations
+from tests.workflows.examples import calculations
 
 __all__ = ["pages"]  # a fixture
 PATIENCE_SECONDS = 200
