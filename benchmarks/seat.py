@@ -43,7 +43,7 @@ def compose(*arguments: str, stdin: str = "") -> str:
     return subprocess.run(
         ["docker", "compose", "--project-name", project, *arguments],
         cwd=REPOSITORY,
-        env={**os.environ, "PORT": str(PORT)},
+        env={**os.environ, "PORT": str(PORT), "TUTORIAL_IMAGE": IMAGE},
         input=stdin,
         text=True,
         capture_output=True,

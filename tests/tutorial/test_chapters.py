@@ -189,8 +189,13 @@ def pages(modules: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = modules.parent / "tutorial"
     deliver = [sys.executable, REPOSITORY / "scripts" / "deliver-tutorial.py"]
     subprocess.run([*deliver, TUTORIAL, folder], check=True)
-    # Both ways to start the tutorial have its scripts there.
-    monkeypatch.setenv("PATH", str(REPOSITORY / "scripts"), prepend=":")
+    # Both ways to start the tutorial have these two there, and no other of the scripts.
+    commands = modules.parent / "commands"
+    commands.mkdir(exist_ok=True)
+    for name in ("auto-guess.py", "walkthrough.py"):
+        if not (commands / name).exists():
+            (commands / name).symlink_to(REPOSITORY / "scripts" / name)
+    monkeypatch.setenv("PATH", str(commands), prepend=":")
     return folder
 
 
