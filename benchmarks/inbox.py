@@ -57,7 +57,8 @@ def fill(finished: int, waiting: int) -> None:
     from aiida.orm.entities import EntityTypes
 
     from aiida_humanintheloop import Integer, Question
-    from aiida_humanintheloop.mailbox import QUESTION, RECORD, VERSION, timestamp
+    from aiida_humanintheloop.letter import timestamp
+    from aiida_humanintheloop.mailbox import QUESTION, RECORD, VERSION
 
     load_profile()
     record = {

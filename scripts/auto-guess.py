@@ -32,7 +32,7 @@ from aiida_humanintheloop import (
     render,
 )
 from aiida_humanintheloop.inbox import Conversation, load_workflow
-from aiida_humanintheloop.mailbox import Letter
+from aiida_humanintheloop.letter import Letter
 from aiida_humanintheloop.play import play_at_the_terminal
 from aiida_humanintheloop.text import one_line
 

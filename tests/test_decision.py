@@ -42,7 +42,7 @@ from aiida_humanintheloop import (
 )
 from aiida_humanintheloop.decision import Decision, decide, decisions, record
 from aiida_humanintheloop.inbox import answer, history, wait_for_question
-from aiida_humanintheloop.mailbox import Letter
+from aiida_humanintheloop.letter import Letter
 from aiida_humanintheloop.picture import picture
 from aiida_humanintheloop.replay import replay
 from tests.asking import AskAndDieAfter, AskOne, AskTwoInTime, AskWithUnstored

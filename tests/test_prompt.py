@@ -17,7 +17,7 @@ from aiida_humanintheloop import (
     Question,
     Text,
 )
-from aiida_humanintheloop.mailbox import Letter, timestamp
+from aiida_humanintheloop.letter import Letter, timestamp
 from aiida_humanintheloop.prompt import ask_person
 
 

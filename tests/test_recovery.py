@@ -13,7 +13,8 @@ from aiida.orm import Bool, Dict, Str, WorkChainNode
 
 from aiida_humanintheloop import HumanLoopWorkChain, Question
 from aiida_humanintheloop.inbox import answer, history, wait_for_question
-from aiida_humanintheloop.mailbox import Mailbox, timestamp
+from aiida_humanintheloop.letter import timestamp
+from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
 from tests.asking import AskAfterAFailure, AskBeforeLongFunction
 from tests.conftest import (

@@ -22,7 +22,8 @@ from aiida.orm import Dict, WorkChainNode
 
 from aiida_humanintheloop import HumanLoopWorkChain, Question
 from aiida_humanintheloop.inbox import answer, history, open_questions
-from aiida_humanintheloop.mailbox import Mailbox, timestamp
+from aiida_humanintheloop.letter import timestamp
+from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
 from tests.asking import AskOne, CountLoaded
 from tests.conftest import kill_unfinished, refresh, target_of, verdi, wait_until

@@ -20,7 +20,8 @@ from .database import DatabaseLost, look_anew
 from .exceptions import InvalidAnswer, NoSuchWorkflow, NotLoaded, Unreachable
 from .interactive import InteractiveWorkChain
 from .judge import ANSWER_INTENT, STATUS
-from .mailbox import Letter, Mailbox, timestamp
+from .letter import Letter, timestamp
+from .mailbox import Mailbox
 from .question import WAIT, Answer, Verdict
 from .verdict import read_answer, verdict_on_late
 

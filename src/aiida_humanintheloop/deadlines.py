@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from .mailbox import Letter, now
+from .letter import Letter, now
 from .question import WAIT
 
 __all__ = ["Deadlines"]

@@ -32,7 +32,7 @@ from aiida.repository import Repository
 from . import kinds
 from .database import one_commit
 from .graph import link, store, upstream
-from .mailbox import Letter
+from .letter import Letter
 from .question import Answer
 
 __all__ = [

@@ -27,7 +27,8 @@ from .connection import Connection, daemon_runs
 from .conversation import Conversation, load_any_workflow
 from .database import UNFINISHED, look_anew
 from .exceptions import NoQuestion, NoSuchWorkflow
-from .mailbox import RECORD, Letter, letters_of
+from .letter import Letter
+from .mailbox import RECORD, letters_of
 from .outages import is_outage, outages
 from .question import Verdict
 

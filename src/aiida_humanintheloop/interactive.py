@@ -12,7 +12,7 @@ from plumpy.process_states import Continue
 from .decision import record
 from .judge import STATUS, JudgingWorkChain
 from .kinds import Node
-from .mailbox import Letter, Until
+from .letter import Letter, Until
 from .question import DEFAULT, WAIT, Question
 
 __all__ = ["InteractiveWorkChain"]

@@ -20,7 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from .database import DatabaseLost, catch_up
 from .deadlines import Deadlines
 from .exceptions import InvalidAnswer
-from .mailbox import Letter, OwnMailbox, timestamp
+from .letter import Letter, timestamp
+from .mailbox import OwnMailbox
 from .question import DEFAULT, Answer, Verdict
 from .replay import Replay
 from .text import one_line, shown

@@ -6,25 +6,17 @@ takes what a person typed as well as what a program sent; what it returns fits `
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
-from operator import attrgetter
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    Field,
-    JsonValue,
-    ValidationError,
-)
+from pydantic import BeforeValidator, Field, JsonValue
 from pydantic.dataclasses import dataclass
 
-from .exceptions import InvalidAnswer
-from .text import shown
+from .json_kind import Json
+from .kind import BaseKind
 
 __all__ = [
     "Boolean",
@@ -47,8 +39,6 @@ _FLOAT = re.compile(
     r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?"
 )
 _WORDS = {"yes": True, "y": True, "true": True, "no": False, "n": False, "false": False}
-# AiiDA cleans and hashes what it stores with a recursion of its own.
-_MOST_NESTED = 100
 _SHOWN_OPTIONS = 12
 
 
@@ -65,91 +55,7 @@ def _bounds(low: float | None, high: float | None, unit: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """What all kinds do."""
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """JSON Schema (2020-12) of the value that answers."""
-        raise NotImplementedError
-
-    @property
-    def expects(self) -> str:
-        """What an answer has to be, in words that follow "must be"."""
-        raise NotImplementedError
-
-    def parse(self, raw: object) -> object:
-        """Return the value that `raw` was typed or sent for, before it is checked."""
-        return raw
-
-    def read(self, raw: object) -> Any:
-        """Return the value that `raw` stands for.
-
-        :raises InvalidAnswer: if it does not fit; the text says what is expected.
-        """
-        if raw is None or raw == "":
-            raise InvalidAnswer(f"No answer was given: it must be {self.expects}.")
-        try:
-            value = self.parse(raw)
-            fits = not why_not_kept(value) and self.fits(value)
-        except (ValueError, ArithmeticError, RecursionError):
-            fits = False
-        if not fits:
-            raise InvalidAnswer(
-                f"{shown(raw)} was not taken: the answer must be {self.expects}."
-            )
-        return value
-
-    def fits(self, value: Any) -> bool:
-        """Return whether a parsed value is allowed."""
-        return True
-
-
-def why_not_kept(value: object) -> str:
-    """Return why the value cannot become a node in every database, or nothing.
-
-    Infinity, NaN and half of a surrogate pair are no JSON, PostgreSQL takes no
-    character NUL, and a `Dict` no name that is empty or has a dot in it.
-    """
-    if value is None:
-        return "null is no answer"
-    try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-        text.encode()
-    except (TypeError, ValueError):
-        return "it has a number or character that cannot be kept"
-    if any("\x00" in part for part in _strings(value)):
-        return "it has the character NUL, which cannot be kept"
-    if _is_deeper_than(_MOST_NESTED, value):
-        return f"it is nested more than {_MOST_NESTED} deep"
-    if isinstance(value, dict) and any(not name or "." in name for name in value):
-        return "it has a name that is empty or has a dot in it, which no Dict takes"
-    return ""
-
-
-def _is_deeper_than(levels: int, value: object) -> bool:
-    """Return whether lists and objects lie in each other more often than that."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    return isinstance(value, list) and (
-        levels == 0 or any(_is_deeper_than(levels - 1, each) for each in value)
-    )
-
-
-def _strings(value: object) -> Iterator[str]:
-    """Yield every string in a value that JSON can hold."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from (key, *_strings(inner))
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)
-
-
-@dataclass(frozen=True)
-class Text(_Kind):
+class Text(BaseKind):
     """Any text.
 
     :param pattern: regular expression that the whole text has to match.
@@ -195,7 +101,7 @@ class Text(_Kind):
 
 
 @dataclass(frozen=True)
-class Integer(_Kind):
+class Integer(BaseKind):
     """A whole number, `minimum` and `maximum` included."""
 
     minimum: int | None = None
@@ -227,7 +133,7 @@ class Integer(_Kind):
 
 
 @dataclass(frozen=True)
-class Float(_Kind):
+class Float(BaseKind):
     """A finite number, `minimum` and `maximum` included."""
 
     minimum: float | None = None
@@ -270,7 +176,7 @@ def _limits(minimum: float | None, maximum: float | None) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Boolean(_Kind):
+class Boolean(BaseKind):
     """Yes or no."""
 
     kind: Literal["boolean"] = "boolean"
@@ -308,7 +214,7 @@ def _option(options: tuple[JsonValue, ...], raw: object) -> object:
 
 
 @dataclass(frozen=True)
-class Choice(_Kind):
+class Choice(BaseKind):
     """One of the options."""
 
     options: Annotated[tuple[JsonValue, ...], Field(min_length=1)]
@@ -330,7 +236,7 @@ class Choice(_Kind):
 
 
 @dataclass(frozen=True)
-class Choices(_Kind):
+class Choices(BaseKind):
     """Several of the options, each at most once, in the order of the answer."""
 
     options: Annotated[tuple[JsonValue, ...], Field(min_length=1)]
@@ -404,7 +310,7 @@ def uuids(value: object) -> object:
 
 
 @dataclass(frozen=True)
-class Node(_Kind):
+class Node(BaseKind):
     """A node of AiiDA, given by PK or UUID.
 
     :param of: class or classes that it may be of, subclasses included.
@@ -446,105 +352,6 @@ class Node(_Kind):
     def fits(self, value: Any) -> bool:
         """Return whether it has the characters of a PK or a UUID."""
         return re.fullmatch(r"[0-9a-fA-F-]{1,36}", str(value)) is not None
-
-
-def _validator(schema: dict[str, Any]) -> Any:
-    # Imported when it is needed: with all that JupyterLab brings for it, it takes a
-    # second of CPU, which no other kind of question should cost.
-    from jsonschema import Draft202012Validator
-
-    return Draft202012Validator(schema)
-
-
-def _schema_of(value: object) -> object:
-    """Take a pydantic model for its JSON Schema."""
-    if isinstance(value, type) and issubclass(value, BaseModel):
-        if "<locals>" in value.__qualname__:
-            raise ValueError(
-                f"{value.__qualname__} cannot be found again by who judges the answer: "
-                "define the model in a module"
-            )
-        path = f"{value.__module__}:{value.__qualname__}"
-        return {**value.model_json_schema(), "x-model": path}
-    return value
-
-
-@dataclass(frozen=True)
-class Json(_Kind):
-    """Whatever a JSON Schema, or a pydantic model, describes."""
-
-    described_by: Annotated[dict[str, JsonValue], BeforeValidator(_schema_of)]
-    kind: Literal["json"] = "json"
-
-    def __post_init__(self) -> None:
-        """Refuse what is no JSON Schema, when the question is written."""
-        _validator(self.described_by).check_schema(self.described_by)
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """JSON Schema of the value."""
-        return dict(self.described_by)
-
-    @property
-    def expects(self) -> str:
-        """What an answer has to be."""
-        title = self.described_by.get("title")
-        return f"JSON for {title}" if title else "JSON that fits the schema"
-
-    def parse(self, raw: object) -> object:
-        """Read JSON from text; text that is none may itself be the value."""
-        if isinstance(raw, str):
-            try:
-                return json.loads(raw)
-            except ValueError:
-                return raw
-        return raw
-
-    def read(self, raw: object) -> Any:
-        """Return the value, or say which part of it does not fit."""
-        if raw is None or raw == "":
-            raise InvalidAnswer(f"No answer was given: it must be {self.expects}.")
-        from referencing.exceptions import Unresolvable
-
-        try:
-            value = self.parse(raw)
-            if isinstance(raw, str) and not self.fits(value) and self.fits(raw):
-                value = raw  # what looks like a number may be wanted as text
-            if why := why_not_kept(value):
-                raise ValueError(why)
-            for error in _validator(self.schema).iter_errors(value):
-                raise ValueError(f"at {error.json_path}, {error.message}")
-            value = self._through_the_model(value)
-            if why := why_not_kept(value):  # a model may change what it checks
-                raise ValueError(why)
-            return value
-        except (ValueError, ArithmeticError, RecursionError, Unresolvable) as error:
-            why = " ".join(str(error).split())
-            raise InvalidAnswer(
-                f"{shown(raw)} was not taken: the answer must be {self.expects} "
-                f"({why[:200]})."
-            ) from error
-
-    def fits(self, value: Any) -> bool:
-        """Return whether the schema allows a value."""
-        return bool(_validator(self.schema).is_valid(value))
-
-    def _through_the_model(self, value: Any) -> Any:
-        """Have a pydantic model check what its schema cannot say."""
-        path = self.described_by.get("x-model")
-        if not isinstance(path, str):
-            return value
-        module, _, name = path.partition(":")
-        try:
-            model = attrgetter(name)(importlib.import_module(module))
-        except (ImportError, AttributeError):
-            return value
-        try:
-            return model.model_validate(value).model_dump(mode="json", by_alias=True)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the whole"
-            raise ValueError(f"at {where}, {first['msg']}") from error
 
 
 Kind = Annotated[

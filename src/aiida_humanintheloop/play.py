@@ -10,7 +10,7 @@ from . import render
 from .conversation import Conversation
 from .exceptions import Stopped
 from .inbox import asking_below, named
-from .mailbox import Letter
+from .letter import Letter
 from .prompt import ask_person
 from .text import one_line
 

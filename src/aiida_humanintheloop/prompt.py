@@ -7,7 +7,7 @@ from typing import Any
 
 from .exceptions import InvalidAnswer
 from .kinds import Boolean, Choice, Choices, Kind, option_text
-from .mailbox import Letter
+from .letter import Letter
 from .text import one_line
 
 __all__ = ["ask_person"]

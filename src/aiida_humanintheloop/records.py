@@ -10,7 +10,7 @@ from typing import Any
 
 from .decision import Decision
 from .inbox import Waiting
-from .mailbox import Letter
+from .letter import Letter
 from .question import Verdict
 from .text import one_line
 

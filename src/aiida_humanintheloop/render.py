@@ -19,7 +19,7 @@ from .decision import Decision
 from .inbox import Waiting
 from .kinds import Choice, Choices, Json, option_text
 from .kinds import Node as NodeKind
-from .mailbox import Letter
+from .letter import Letter
 from .question import Verdict
 from .records import age, decision_rows, history_rows, waiting_rows
 from .text import one_line, shown

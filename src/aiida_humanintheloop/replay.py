@@ -23,7 +23,7 @@ from . import kinds
 from .connection import daemon_runs
 from .decision import Decision, decisions_of
 from .exceptions import NoQuestion, NoSuchWorkflow, Unreachable
-from .mailbox import Letter
+from .letter import Letter
 from .question import Answer
 
 __all__ = ["Replay", "replay"]

@@ -17,7 +17,8 @@ from aiida.common.log import AIIDA_LOGGER
 from aiida.orm import ProcessNode, QueryBuilder, WorkChainNode, WorkflowNode
 
 from . import database
-from .mailbox import ANSWER, RECORD, now, open_letters_of
+from .letter import now
+from .mailbox import ANSWER, RECORD, open_letters_of
 from .question import WAIT
 
 __all__ = ["Rest", "rest_of"]

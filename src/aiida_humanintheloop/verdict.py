@@ -11,7 +11,7 @@ from aiida.orm import load_node
 
 from .exceptions import InvalidAnswer
 from .kinds import Node
-from .mailbox import Letter
+from .letter import Letter
 from .question import Answer, Question, Verdict
 from .text import shown
 

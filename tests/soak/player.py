@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from aiida_humanintheloop.exceptions import Unreachable
 from aiida_humanintheloop.inbox import Conversation, load_workflow
-from aiida_humanintheloop.mailbox import Letter
+from aiida_humanintheloop.letter import Letter
 from tests.conftest import PROFILE
 
 AWAY = (Unreachable, SQLAlchemyError)

@@ -18,7 +18,7 @@ from aiida.orm import WorkChainNode, load_node
 
 from aiida_humanintheloop.decision import decisions
 from aiida_humanintheloop.inbox import answer, wait_for_question
-from aiida_humanintheloop.mailbox import Letter
+from aiida_humanintheloop.letter import Letter
 from aiida_humanintheloop.workflows.adaptive_search import AdaptiveSearchWorkChain
 from aiida_humanintheloop.workflows.equation_of_state import EquationOfStateWorkChain
 from aiida_humanintheloop.workflows.lattice_energy import argon, python_on

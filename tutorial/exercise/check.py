@@ -14,7 +14,7 @@ from aiida.orm import List
 from aiida_humanintheloop import InteractiveWorkChain
 from aiida_humanintheloop.decision import decisions
 from aiida_humanintheloop.inbox import Conversation
-from aiida_humanintheloop.mailbox import Letter
+from aiida_humanintheloop.letter import Letter
 
 __all__ = ["check"]
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..database import DatabaseLost, one_commit
 from ..exceptions import InvalidAddress, Unreachable
-from ..mailbox import now
+from ..letter import now
 from .sending import service_of, why_not
 
 __all__ = ["EVERY_SECONDS", "MOST_SECONDS", "Address", "add", "addresses", "remove"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from ..mailbox import Letter
+from ..letter import Letter
 from ..question import DEFAULT, WAIT
 from ..text import one_line, shortened, shown
 from .news import Item

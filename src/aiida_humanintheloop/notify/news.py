@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from ..inbox import Waiting
-from ..mailbox import Letter
+from ..letter import Letter
 from .addresses import Address
 
 __all__ = ["Item", "items", "keys", "keys_told_by", "reminders"]

@@ -24,7 +24,7 @@ from aiida.manage import get_manager
 from .. import ownership
 from ..database import DatabaseLost, catch_up, look_anew
 from ..inbox import Waiting, waiting
-from ..mailbox import now
+from ..letter import now
 from .addresses import Address, addresses
 from .message import message
 from .news import Item, items, keys, keys_told_by, reminders

@@ -19,7 +19,8 @@ from ..database import DatabaseLost, look_anew
 from ..decision import decisions
 from ..exceptions import NoSuchWorkflow
 from ..inbox import Waiting
-from ..mailbox import Letter, Mailbox
+from ..letter import Letter
+from ..mailbox import Mailbox
 from ..records import decision_rows, history_rows, letter_record
 from ..text import shown
 from .lookout import LOOKOUT, Sight, end_transaction

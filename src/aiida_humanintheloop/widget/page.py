@@ -16,7 +16,8 @@ from .. import inbox, kinds
 from ..database import DatabaseLost
 from ..exceptions import HumanInTheLoopError, NoQuestion, NoSuchWorkflow
 from ..inbox import Waiting
-from ..mailbox import Letter, Mailbox
+from ..letter import Letter
+from ..mailbox import Mailbox
 from ..question import Question
 from ..records import history_rows
 from .evidence import View, title_of, view_of
