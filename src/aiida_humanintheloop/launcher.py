@@ -22,6 +22,7 @@ from plumpy.persistence import LoadSaveContext
 
 from . import database
 from .custody import Custody
+from .unfinished import unfinished
 
 __all__ = ["Launcher"]
 
@@ -64,8 +65,6 @@ class Launcher(ProcessLauncher):
 
     def _is_ours(self, pk: int) -> bool:
         """Return whether a process is of our kind, and has not ended."""
-        from .waiting import unfinished
-
         try:
             return pk in self._waiting or bool(unfinished({"id": pk}))
         except Exception:
@@ -79,6 +78,4 @@ class Launcher(ProcessLauncher):
         Hundreds come at once after a restart, and are asked for together. Whether one
         still stands still is asked when this worker has it.
         """
-        from .waiting import unfinished
-
         return set(unfinished({"attributes.paused": True}))

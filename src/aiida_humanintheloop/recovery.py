@@ -29,6 +29,7 @@ from .custody import Custody
 from .database import DatabaseLost
 from .exceptions import NotLoaded, Unreachable
 from .mailbox import NOTE
+from .unfinished import unfinished
 
 __all__ = ["watch"]
 
@@ -53,8 +54,6 @@ def watch(runner: Runner) -> None:
 
 async def _watch() -> None:
     """Look after the processes of this worker for as long as it lives."""
-    from .waiting import unfinished
-
     clock = asyncio.get_running_loop().time
     # The worker before this one may have died before it had looked for lost tasks.
     missing: dict[str, Any] | None = _BEGUN

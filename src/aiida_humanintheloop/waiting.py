@@ -15,12 +15,12 @@ from typing import Any
 import kiwipy
 from aiida.engine import WorkChain
 from aiida.engine.runners import Runner
-from aiida.orm import Node, QueryBuilder, WorkChainNode, load_node
+from aiida.orm import Node
 from plumpy.persistence import LoadSaveContext
 from plumpy.process_states import State
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import database, lifeline, ownership, recovery
+from . import lifeline, ownership, recovery
 from .custody import Custody
 from .database import (
     DatabaseLost,
@@ -32,12 +32,11 @@ from .database import (
 from .exceptions import Unreachable
 from .slots import Slots
 
-__all__ = ["WaitingWorkChain", "unfinished"]
+__all__ = ["WaitingWorkChain"]
 
 
 _WAKE_SECONDS = (0.005, 0.1)
 _IDLE_SECONDS = 10.0
-_ours: dict[str, bool] = {}
 
 
 def _wake() -> None:
@@ -53,34 +52,6 @@ def _nodes_in(values: Iterable[Any]) -> Iterator[Node]:
             yield from _nodes_in(value.values())
         elif isinstance(value, (list, tuple)):
             yield from _nodes_in(value)
-
-
-def unfinished(filters: Mapping[str, Any] | None = None) -> list[int]:
-    """Return the PKs of all workflows that wait well and have not ended.
-
-    :param filters: of the query, further ones.
-    """
-    database.reconnect()
-    query = QueryBuilder().append(
-        WorkChainNode,
-        filters={**database.UNFINISHED, **(filters or {})},
-        project=["id", "process_type"],
-    )
-    return [pk for pk, kind in query.all() if _is_ours(kind, pk)]
-
-
-def _is_ours(kind: str, pk: int) -> bool:
-    """Return whether a process is one that waits well.
-
-    :param kind: the type of the process.
-    :param pk: of any process of that type.
-    """
-    if kind not in _ours:
-        try:
-            _ours[kind] = issubclass(load_node(pk).process_class, WaitingWorkChain)
-        except Exception:
-            _ours[kind] = False  # its plugin is not installed, or broken
-    return _ours[kind]
 
 
 class _ListensForIt:
