@@ -98,7 +98,9 @@ def lock(entity: Entity[Any, Any]) -> None:
     """
     session, model = _storage().get_session(), entity.backend_entity.bare_model
     if session.bind.dialect.name != "sqlite":  # where the transaction has locked all
-        session.refresh(model, ["id", "extras"], with_for_update=True)
+        # Others may still make what refers to it, as a comment or a log does.
+        how = {"key_share": True}
+        session.refresh(model, ["id", "extras"], with_for_update=how)
 
 
 @contextmanager

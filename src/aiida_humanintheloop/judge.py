@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,6 +63,7 @@ class JudgingWorkChain(WaitingWorkChain):
     """
 
     _ends_with: str | None = None
+    _next_look: asyncio.TimerHandle | None = None
 
     @classmethod
     def define(cls, spec: WorkChainSpec) -> None:  # type: ignore[override]
@@ -108,6 +110,8 @@ class JudgingWorkChain(WaitingWorkChain):
             if letter.is_called(answer.question or letter.id)
         ]
         if not meant:
+            with self._one_commit():
+                self.mailbox.drop(answer)  # or nobody could leave another one
             return verdict_on_late(self.mailbox.letters(), answer)
         return self._judge_one(answer, meant[-1])
 
@@ -378,9 +382,13 @@ class JudgingWorkChain(WaitingWorkChain):
 
     def _look_now_and_then(self) -> None:
         """Look for a kept answer: no message reaches what `engine.run` runs."""
+        if self._next_look is not None:
+            self._next_look.cancel()  # of the question before this one
         if self.paused and not self._closed:
             self._guarded(self._catch_up)
-            self.loop.call_later(_LOOK_AGAIN_SECONDS, self._look_now_and_then)
+            self._next_look = self.loop.call_later(
+                _LOOK_AGAIN_SECONDS, self._look_now_and_then
+            )
 
     def _tell(self, letter: Letter) -> None:
         """Wake whoever listens to this workflow; the others look now and then."""

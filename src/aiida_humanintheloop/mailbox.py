@@ -194,7 +194,11 @@ class OwnMailbox(Mailbox):
                 letters.append(other.but(closed=reason))
             else:
                 letters.append(other)
-        self._post(letters)
+        with one_commit():
+            lock(self._node)
+            is_open = any(each.is_open for each in letters)
+            # Somebody may have left one for what is still open.
+            self._post(letters, leave=is_open and self._is_of_another(answer))
         return self.open_letters()
 
     def decided(self, letter: Letter, uuid: str) -> None:
@@ -210,10 +214,24 @@ class OwnMailbox(Mailbox):
 
         Not what somebody else has left there meanwhile.
         """
-        extras, kept = self._shown(self.letters(), reason), self.kept()
-        if kept is not None and (kept.key, kept.via) != (answer.key, answer.via):
-            del extras[ANSWER]
-        self._write(extras)
+        with one_commit():
+            lock(self._node)
+            extras = self._shown(self.letters(), reason)
+            if self._is_of_another(answer):
+                del extras[ANSWER]
+            self._write(extras)
+
+    def drop(self, answer: Answer) -> None:
+        """Clear an answer that was kept, and that no open question is waiting for."""
+        with one_commit():
+            lock(self._node)
+            if self.kept() is not None and not self._is_of_another(answer):
+                self._write({ANSWER: None})
+
+    def _is_of_another(self, answer: Answer) -> bool:
+        """Return whether what is kept is somebody else's than this answer."""
+        kept = self.kept()
+        return kept is not None and (kept.key, kept.via) != (answer.key, answer.via)
 
     def close(self, reason: str, letter: Letter | None = None) -> None:
         """Take back a question, or all, that nobody can answer any more."""
@@ -234,10 +252,16 @@ class OwnMailbox(Mailbox):
         """Put a last word where the questions were."""
         self._write({QUESTION: text})
 
-    def _post(self, letters: list[Letter]) -> None:
-        """Write the record, and show what is open."""
+    def _post(self, letters: list[Letter], leave: bool = False) -> None:
+        """Write the record, and show what is open.
+
+        :param leave: an answer that lies there.
+        """
         self._letters = letters
-        self._write({**self._shown(letters), RECORD: self._record()})
+        extras = {**self._shown(letters), RECORD: self._record()}
+        if leave:
+            del extras[ANSWER]
+        self._write(extras)
 
     def _record(self) -> dict[str, Any]:
         history = [letter.record for letter in self.letters()]

@@ -8,17 +8,19 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
 from aiida.common.log import AIIDA_LOGGER
 from aiida.manage import get_config, get_manager
 
-__all__ = ["is_deaf", "is_taken", "release", "take", "take_deaf"]
+__all__ = ["hold", "is_deaf", "is_taken", "release", "take"]
 
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.ownership")
 # Added to the PK of a process: the place of a second lock, on what hears no message.
 _DEAF = 1 << 40
+_ASKED_SECONDS = 0.5
 # Where one tries whether there are locks: all may have this one, for as long as they
 # live, so it is at no place that means anything.
 _TRIED = 1 << 41
@@ -40,9 +42,23 @@ def take(pk: int) -> bool:
     return True
 
 
-def take_deaf(pk: int) -> bool:
-    """Return whether this interpreter has the process now, and say it hears nothing."""
-    return take(pk) and take(pk + _DEAF)
+def hold(pk: int, is_deaf: bool) -> bool:
+    """Return whether this interpreter has the process now, which no worker is to run.
+
+    :param is_deaf: whether the process hears no message.
+    """
+    places = (pk, pk + _DEAF) if is_deaf else (pk,)
+    return all(map(_take_at_last, places))
+
+
+def _take_at_last(place: int) -> bool:
+    """Take a lock that somebody may have for a moment, to see whether it is free."""
+    deadline = time.monotonic() + _ASKED_SECONDS
+    while not take(place):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_ASKED_SECONDS / 100)
+    return True
 
 
 def release(pk: int) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from aiida.common.exceptions import NotExistent
@@ -147,15 +148,17 @@ class Replay:
     @classmethod
     def of(cls, node: ProcessNode) -> Replay | None:
         """Return what a process is to be answered; None where nothing is repeated."""
-        path: list[tuple[tuple[str, str], int]] = []
-        while (caller := node.caller) is not None:
-            for place, children in _called(caller).items():
-                if node.pk in children:
-                    path.append((place, children.index(node.pk)))
-            node = caller
-        said = node.base.extras.get(REPLAY, None)
+        chain = [node]
+        while (caller := chain[-1].caller) is not None:
+            chain.append(caller)
+        said = chain[-1].base.extras.get(REPLAY, None)
         if not isinstance(said, dict):
             return None
+        path: list[tuple[tuple[str, str], int]] = []
+        for child, caller in pairwise(chain):
+            for place, children in _called(caller).items():
+                if child.pk in children:
+                    path.append((place, children.index(child.pk)))
         try:
             then: Any = load_node(said["of"])
             for place, number in reversed(path):

@@ -153,11 +153,12 @@ class _Rabbitmq(_Broker):
         idle = [each for each in self._ended if each.held == 0]
         if idle:
             consumer = max(idle, key=lambda each: each.size)
-            self._ended.remove(consumer)
         else:
             queue = self._communicator.task_queue(self._queue_name, prefetch_count=size)
             consumer = _Consumer(size, queue, self._launch, self._on_less)
+            self._ended.append(consumer)  # to be taken up where it does not begin now
         consumer.begin()
+        self._ended.remove(consumer)
         self._begun.append(consumer)
         return consumer.size
 

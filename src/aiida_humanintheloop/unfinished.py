@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.orm import QueryBuilder, WorkChainNode, load_node
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import database
 
@@ -18,6 +19,7 @@ def unfinished(filters: Mapping[str, Any] | None = None) -> list[int]:
     """Return the PKs of all workflows that wait well and have not ended.
 
     :param filters: of the query, further ones.
+    :raises sqlalchemy.exc.SQLAlchemyError: if the database is away.
     """
     database.reconnect()
     query = QueryBuilder().append(
@@ -37,6 +39,8 @@ def _is_ours(kind: str, pk: int) -> bool:
     if kind not in _ours:
         try:
             _ours[kind] = hasattr(load_node(pk).process_class, "is_in_custody")
+        except SQLAlchemyError:
+            raise  # that says nothing of its plugin
         except Exception:
             _ours[kind] = False  # its plugin is not installed, or broken
     return _ours[kind]

@@ -114,8 +114,7 @@ class WaitingWorkChain(WorkChain):
         super().init()
         self.touch()
         is_deaf = self.runner.communicator is None
-        take = ownership.take_deaf if is_deaf else ownership.take
-        if self._is_run_here and not take(self._pk):
+        if self._is_run_here and not ownership.hold(self._pk, is_deaf):
             raise Unreachable(f"{self._pk} is run elsewhere, so it is not run here.")
         if self.paused:
             self._give_slot_back()
