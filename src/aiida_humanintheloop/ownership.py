@@ -74,10 +74,17 @@ def is_deaf(pk: int) -> bool:
 
 
 def is_taken(pk: int) -> bool:
-    """Return whether somebody on this machine has the process."""
-    if pk in _taken or not take(pk):
+    """Return whether somebody on this machine has the process.
+
+    Asked with a lock that several can have, so that of two who ask at the same moment
+    neither takes the other for the owner.
+    """
+    if pk in _taken:
         return True
-    _taken.discard(pk)
+    try:
+        fcntl.lockf(_lock_file(), fcntl.LOCK_SH | fcntl.LOCK_NB, 1, pk)
+    except (BlockingIOError, PermissionError):
+        return True
     fcntl.lockf(_lock_file(), fcntl.LOCK_UN, 1, pk)
     return False
 
