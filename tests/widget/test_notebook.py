@@ -109,7 +109,7 @@ def test_what_is_no_workflow_is_refused(daemon: None) -> None:
     """At once, and in a line."""
     with pytest.raises(NoSuchWorkflow, match="There is no workflow 99999999"):
         Inbox(99999999)
-    with pytest.raises(NoSuchWorkflow, match="is a Int, which is no workflow"):
+    with pytest.raises(NoSuchWorkflow, match="is a Int, which asks no questions"):
         Inbox(Int(1).store().pk)
 
 
