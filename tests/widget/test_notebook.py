@@ -124,6 +124,7 @@ def test_what_only_was_paused_says_how_it_goes_on(profile: str) -> None:
 
 def test_a_page_that_sends_nonsense_is_not_heard(daemon: None) -> None:
     """The kernel goes on."""
+    wait_until(lambda: lookouts() == [], "the inboxes before it look no more")
     inbox = Inbox()
     for content in ({}, {"type": "nonsense"}, [], "text", None):
         hears(inbox, content)
