@@ -43,6 +43,7 @@ __all__ = [
     "decisions_of",
     "further_decisions",
     "load_decisions",
+    "name_of",
     "names_in",
     "record",
 ]

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from .decision import Decision
+from .decision import Decision, name_of
 from .inbox import Waiting
 from .kinds import Choice, Choices, Json, option_text
 from .kinds import Node as NodeKind
@@ -266,8 +266,7 @@ def _name_of(uuid: str, nodes: Mapping[str, Node]) -> str:
     node = nodes.get(uuid)
     if node is None:
         return uuid
-    kind = getattr(node, "process_label", None) or type(node).__name__
-    return one_line(f"{kind} <{node.pk}> {node.label}")
+    return one_line(f"{name_of(node)} {node.label}")
 
 
 def print_verdicts(verdicts: Sequence[tuple[int, Verdict]]) -> None:

@@ -29,6 +29,7 @@ from aiida.orm import (
     XyData,
 )
 
+from ..decision import name_of
 from ..failure import last_lines
 from ..text import shortened
 
@@ -67,8 +68,7 @@ class View:
 
 def title_of(node: Node) -> str:
     """Return the name of a node: what it is, its PK, its label."""
-    kind = getattr(node, "process_label", None) or type(node).__name__
-    return f"{kind} <{node.pk}> {node.label}".rstrip()
+    return f"{name_of(node)} {node.label}".rstrip()
 
 
 @singledispatch
