@@ -311,7 +311,7 @@ def test_the_command_names_what_there_is(
     question = Question(
         "In time?",
         default="no",
-        within=timedelta(seconds=1),
+        within=timedelta(milliseconds=1),  # has passed where the answer is repeated
         at_deadline="default",
         evidence=[seen],
     )

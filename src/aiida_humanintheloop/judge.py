@@ -338,11 +338,11 @@ class JudgingWorkChain(WaitingWorkChain):
                     self.node.pause()
                     self.set_status(STATUS)
                 self._tell(waiting[-1])
+            if self.status == STATUS:
+                self._repeat()
             self._enforce_deadlines()
             if self.mailbox.open_letters() and self.mailbox.kept() is not None:
                 self.play()
-            if self.status == STATUS:
-                self._repeat()
             return
         letters = self.mailbox.letters()
         if letters and self.status and self.status.startswith(STATUS):
@@ -353,13 +353,16 @@ class JudgingWorkChain(WaitingWorkChain):
             super().play()
 
     def _repeat(self) -> None:
-        """Answer as in the run that this one repeats, if it does."""
+        """Answer as in the run that this one repeats, if it does.
+
+        That answer was there before the question, so no deadline comes before it.
+        """
         if self._replay is None:
             return
         waiting, asked = self.mailbox.open_letters(), self.mailbox.letters()
         for letter, answer in self._replay.answers_to(waiting, asked):
             if self._is_open(letter):
-                self._judge(answer)
+                self._judge_one(answer, letter)
 
     @cached_property
     def _replay(self) -> Replay | None:
@@ -373,8 +376,8 @@ class JudgingWorkChain(WaitingWorkChain):
         paused = super()._do_pause(state_msg, next_state)
         waiting = self.mailbox.open_letters()
         if paused and waiting:
-            self._enforce_deadlines()
             self._guarded(self._repeat)
+            self._enforce_deadlines()
             self._tell(waiting[-1])
             if self.runner.communicator is None:
                 self._look_now_and_then()
