@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -195,6 +196,24 @@ def test_an_extra_set_while_the_daemon_is_down_is_taken_when_it_starts(
     game.base.extras.set("answer", target_of(game))
     verdi("daemon", "start")
     wait_until(lambda: refresh() or game.is_finished_ok, "the kept answer is taken")
+
+
+def test_the_log_has_no_traceback_of_a_game_that_was_killed(
+    game: WorkChainNode,
+) -> None:
+    """A person who has had enough is no failure."""
+    with Conversation(game) as talk:
+        talk.wait(30)
+    log = Path(get_daemon_client().daemon_log_file)
+    before = log.stat().st_size
+    verdi("process", "kill", str(game.pk))
+    wait_until(lambda: refresh() or game.is_killed, "the game is killed")
+    time.sleep(1)  # the task ends after the game
+    with log.open("rb") as lines:
+        lines.seek(before)
+        said = lines.read().decode()
+    assert "Traceback" not in said
+    assert "rror" not in said
 
 
 def test_a_game_survives_the_kill_of_its_worker(game: WorkChainNode) -> None:

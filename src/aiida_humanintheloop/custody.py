@@ -120,10 +120,15 @@ class Custody:
         return self.pk
 
     def future(self) -> Any:
-        """Return what the launcher replies with."""
+        """Return what the launcher replies with.
+
+        Nothing where the process was killed or failed, as its node says: of a task that
+        raises, kiwipy logs a traceback, and another where its subscribers have changed
+        meanwhile, as those do that give slots back.
+        """
         run = self._owner._run
         process = run.result() if run and run.done() else None
-        if process is not None:
+        if process is not None and process.future().exception() is None:
             return process.future()
         nothing = asyncio.get_running_loop().create_future()
         nothing.set_result({})
