@@ -28,6 +28,7 @@ from pathlib import Path
 import click
 import pexpect
 from aiida import load_profile
+from aiida.common.log import AIIDA_LOGGER
 from aiida.engine import submit
 from aiida.engine.processes.control import kill_processes, play_processes
 from aiida.manage import get_manager
@@ -172,6 +173,7 @@ WAYS = {"auto-guess.py": in_auto_guess, "Python": from_python, "by hand": by_han
 def main(rounds: int, post: Path | None) -> None:
     """Measure and print."""
     profile = load_profile()
+    AIIDA_LOGGER.getChild("process_control").setLevel("WARNING")  # a line for each play
     measured: dict[str, list[float]] = {}
     ways = dict(WAYS)
     if post is not None:

@@ -3,7 +3,8 @@
 
 On the default profile, whose daemon has to run (it is restarted): how long ordinary
 workflows with a calculation each take with none waiting, with many that have just
-asked, and with many that have waited for a while (medians and ranges of some rounds);
+asked, with many that have waited for a while, and with none again, which tells how far
+the machine itself has changed meanwhile (medians and ranges of some rounds);
 how much memory each takes in the worker; and, after a restart of the daemon, how much
 CPU each takes, how long until any can be reached, and how long a workflow takes that is
 submitted meanwhile.
@@ -40,8 +41,8 @@ from aiida_humanintheloop.database import look_anew
 from aiida_humanintheloop.exceptions import Unreachable
 from aiida_humanintheloop.inbox import Connection, open_questions
 
-JOBS = 10
-ROUNDS = 5
+JOBS = 4  # each holds a slot while its calculation wants one: fewer than 5 slots
+ROUNDS = 10
 SETTLED_SECONDS = 5
 IDLE_SECONDS = 2
 CONTROL_LOGGER = AIIDA_LOGGER.getChild("process_control")
@@ -152,15 +153,6 @@ def main(count: int) -> None:
     just_asked = rounds_of_jobs(code)
     time.sleep(SETTLED_SECONDS + RESTS_AFTER_SECONDS + count / RESTS_PER_SECOND)
     after = rounds_of_jobs(code)
-    for how, seconds in (
-        ("none waits", before),
-        (f"{count} have just asked", just_asked),
-        (f"{count} wait", after),
-    ):
-        median = statistics.median(seconds)
-        text = f"{median:.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
-        ratio = f"{median / statistics.median(before):.2f}"
-        rows.append((f"{JOBS} workflows, {how}", text, ratio))
     rows.append(("memory of one that waits", f"{grown / count / 1e3:.0f} kB", ""))
 
     restart()
@@ -187,10 +179,22 @@ def main(count: int) -> None:
     CONTROL_LOGGER.setLevel("WARNING")  # it has a line for each
     for first in range(0, count, KILLED_TOGETHER):
         kill_processes(games[first : first + KILLED_TOGETHER], timeout=60)
+    again = rounds_of_jobs(code)
+    rounds = []
+    for how, seconds in (
+        ("none waits", before),
+        (f"{count} have just asked", just_asked),
+        (f"{count} wait", after),
+        ("none waits any more", again),
+    ):
+        median = statistics.median(seconds)
+        text = f"{median:.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
+        ratio = f"{median / statistics.median(before):.2f}"
+        rounds.append((f"{JOBS} workflows, {how}", text, ratio))
 
     slots = get_config_option("daemon.worker_process_slots")
     table = Table("", "", "ratio")
-    for row in rows:
+    for row in rounds + rows:
         table.add_row(*row)
     console = Console()
     console.print(
