@@ -173,6 +173,7 @@ WAYS = {"auto-guess.py": in_auto_guess, "Python": from_python, "by hand": by_han
 def main(rounds: int, post: Path | None) -> None:
     """Measure and print."""
     profile = load_profile()
+    get_manager().get_profile_storage()  # which sets the levels, and for the last time
     AIIDA_LOGGER.getChild("process_control").setLevel("WARNING")  # a line for each play
     measured: dict[str, list[float]] = {}
     ways = dict(WAYS)
