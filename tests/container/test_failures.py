@@ -123,28 +123,67 @@ def test_killed_container_starts_again(new_seat: Seat, tmp_path: Path) -> None:
     assert game.returncode == 0, game.stdout
 
 
+WRONG_GUESS = """
+from aiida.orm import load_node
+from aiida_humanintheloop.workflows.guessing_game import hidden_number
+def wrong_guess(pk):
+    return hidden_number(load_node(pk).uuid) % 100 + 1
+"""
 SUBMIT = """
 from aiida.engine import submit
 from aiida_humanintheloop import HumanLoopWorkChain
 from aiida_humanintheloop.inbox import wait_for_question
-games = [submit(HumanLoopWorkChain) for _ in range(20)]
-print(len([wait_for_question(game, 60).id for game in games]))
+games = [submit(HumanLoopWorkChain) for _ in range(50)]
+print(*[game.pk for game in games if wait_for_question(game, 60)])
 """
-ANSWER = """
+ANSWER = f"""{WRONG_GUESS}
 from aiida_humanintheloop.inbox import answer, open_questions
-print([answer(each.pk, 101).outcome for each in open_questions()].count("refused"))
-print([answer(each.pk, 50).outcome for each in open_questions()].count("accepted"))
+pks = [each.pk for each in open_questions()]
+print([answer(pk, 101).outcome for pk in pks].count("refused"))
+print([answer(pk, wrong_guess(pk)).outcome for pk in pks].count("accepted"))
+"""
+SET_ANSWERS = f"""{WRONG_GUESS}
+for pk in PKS:
+    load_node(pk).base.extras.set("answer", wrong_guess(pk))
+"""
+COUNT_ANSWERS = """
+from aiida_humanintheloop.inbox import history
+print(*[len([each for each in history(pk) if each.answer]) for pk in PKS])
 """
 
 
-def test_whoever_waited_in_a_killed_container_takes_an_answer(new_seat: Seat) -> None:
-    """At the first try, and judges it, while all are being taken up again."""
+def see_verdi_controls(seat: Seat, pks: list[str]) -> None:
+    """See that `verdi process` knows and pauses each, and plays it with an answer."""
+    these = f"PKS = [{', '.join(pks)}]"
+    before = seat.python(these + COUNT_ANSWERS).split()
+    listed = seat.run("verdi", "process", "list", "--raw", "--paused", "-P", "pk")
+    assert set(listed.split()) == set(pks)
+    status = seat.run("verdi", "process", "status", *pks)
+    assert all(f"<{pk}>" in status for pk in pks)
+    assert seat.run("verdi", "process", "pause", *pks).count("processed.") == len(pks)
+    seat.python(these + SET_ANSWERS)
+    assert seat.run("verdi", "process", "play", *pks).count("processed.") == len(pks)
+    after = seat.python(these + COUNT_ANSWERS).split()
+    assert [int(count) for count in after] == [int(count) + 1 for count in before]
+
+
+def test_whoever_waited_in_a_killed_container_goes_on_waiting(new_seat: Seat) -> None:
+    """Each takes an answer at the first try, while all are being taken up again.
+
+    And what `verdi process` has to say to it, before and after.
+    """
     seat = new_seat
     seat.up()
-    assert seat.python(SUBMIT) == "20"
+    pks = seat.python(SUBMIT).split()
+    assert len(pks) == 50
+    see_verdi_controls(seat, pks)
     docker("kill", "--signal", "KILL", seat.container)
     seat.up()
-    assert seat.python(ANSWER) == "20\n20"
+    assert seat.python(ANSWER) == "50\n50"
+    see_verdi_controls(seat, pks)
+    assert seat.run("verdi", "process", "kill", *pks).count("processed.") == len(pks)
+    killed = seat.run("verdi", "process", "list", "--raw", "-S", "killed", "-P", "pk")
+    assert set(killed.split()) == set(pks)
 
 
 def test_process_without_a_task_is_brought_back(new_seat: Seat) -> None:
