@@ -237,15 +237,20 @@ class AskAgain(InteractiveWorkChain):
             kind.read(plain(value))
 
 
+def die_once(node):
+    """Kill this worker, unless it died of this workflow before."""
+    if not node.base.extras.get("died", False):
+        node.base.extras.set("died", True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class AskAndDie(AskOne):
     """Lose the worker between the question and the pause, once."""
 
     def put(self):
         """Ask, and be killed."""
         super().put()
-        if not self.node.base.extras.get("died", False):
-            self.node.base.extras.set("died", True)
-            os.kill(os.getpid(), signal.SIGKILL)
+        die_once(self.node)
 
 
 class AskAndDieAfter(AskOne):
@@ -254,9 +259,7 @@ class AskAndDieAfter(AskOne):
     def after(self):
         """Read, and be killed."""
         super().after()
-        if not self.node.base.extras.get("died", False):
-            self.node.base.extras.set("died", True)
-            os.kill(os.getpid(), signal.SIGKILL)
+        die_once(self.node)
 
 
 class AskAndEnd(AskOne):

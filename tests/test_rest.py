@@ -8,11 +8,9 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from aiida.engine import submit
-from aiida.engine.daemon.client import get_daemon_client
 from aiida.engine.processes.control import (
     kill_processes,
     pause_processes,
@@ -27,6 +25,7 @@ from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
 from tests.asking import AskOne, CountLoaded
 from tests.conftest import kill_unfinished, refresh, target_of, verdi, wait_until
+from tests.daemon_log import DaemonLog
 from tests.faults import restart_daemon, wait_for_services
 
 pytestmark = pytest.mark.restarts_daemon
@@ -42,17 +41,11 @@ def loads(_daemon_of_the_session: None) -> Iterator[Loads]:
     """Return what tells which processes were loaded since it was last asked."""
     verdi("config", "set", "logging.aiida_loglevel", "INFO")
     restart_daemon()
-    log = Path(get_daemon_client().daemon_log_file)
-    seen = log.stat().st_size
+    log = DaemonLog()
 
     def loaded_since() -> list[int]:
-        nonlocal seen
         time.sleep(0.5)
-        with log.open("rb") as lines:
-            lines.seek(seen)
-            text = lines.read().decode()
-        seen += len(text.encode())
-        found = re.findall(r"INFO\] Loaded process<(\d+)> from saved state", text)
+        found = re.findall(r"INFO\] Loaded process<(\d+)> from saved state", log.news())
         return [int(pk) for pk in found]
 
     yield loaded_since
