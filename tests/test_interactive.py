@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 import pytest
@@ -19,10 +18,11 @@ from aiida.orm import Dict, WorkChainNode
 
 from aiida_humanintheloop import Answer, Question, Verdict
 from aiida_humanintheloop.inbox import Connection, Conversation
-from aiida_humanintheloop.judge import ANSWER_INTENT
 from aiida_humanintheloop.mailbox import OwnMailbox
+from aiida_humanintheloop.messages import ANSWER_INTENT
 from tests.asking import AskAgain, AskAndDie, AskAndEnd
 from tests.conftest import paused, refresh, target_of, verdi, wait_until
+from tests.daemon_log import DaemonLog
 
 
 def a_wrong_guess(node: WorkChainNode) -> int:
@@ -71,9 +71,6 @@ def test_of_simultaneous_answers_exactly_one_is_accepted(game: WorkChainNode) ->
     with Conversation(game) as talk:
         letter = talk.wait(30)
         # Straight to the broker: one database session is not for many threads.
-        from aiida_humanintheloop import Answer
-        from aiida_humanintheloop.judge import ANSWER_INTENT
-
         verdicts: list[Verdict] = []
 
         def answer(person: int) -> None:
@@ -98,9 +95,6 @@ def test_of_simultaneous_answers_exactly_one_is_accepted(game: WorkChainNode) ->
 
 def test_the_same_answer_delivered_twice_counts_once(game: WorkChainNode) -> None:
     """A sender whose reply got lost sends again, and is not told "too late"."""
-    from aiida_humanintheloop import Answer
-    from aiida_humanintheloop.judge import ANSWER_INTENT
-
     with Conversation(game) as talk:
         note = Answer(a_wrong_guess(game), talk.wait(30).id, key="once")
         message = {"intent": ANSWER_INTENT, "answer": note.to_json()}
@@ -204,14 +198,11 @@ def test_the_log_has_no_traceback_of_a_game_that_was_killed(
     """A person who has had enough is no failure."""
     with Conversation(game) as talk:
         talk.wait(30)
-    log = Path(get_daemon_client().daemon_log_file)
-    before = log.stat().st_size
+    log = DaemonLog()
     verdi("process", "kill", str(game.pk))
     wait_until(lambda: refresh() or game.is_killed, "the game is killed")
     time.sleep(1)  # the task ends after the game
-    with log.open("rb") as lines:
-        lines.seek(before)
-        said = lines.read().decode()
+    said = log.news()
     assert "Traceback" not in said
     assert "rror" not in said
 

@@ -19,9 +19,9 @@ from .connection import Connection, daemon_runs
 from .database import DatabaseLost, look_anew
 from .exceptions import InvalidAnswer, NoSuchWorkflow, NotLoaded, Unreachable
 from .interactive import InteractiveWorkChain
-from .judge import ANSWER_INTENT, STATUS
 from .letter import Letter, timestamp
 from .mailbox import Mailbox
+from .messages import ANSWER_INTENT, STATUS
 from .question import WAIT, Answer, Verdict
 from .verdict import read_answer, verdict_on_late
 

@@ -10,9 +10,10 @@ from aiida.orm import load_node
 from plumpy.process_states import Continue
 
 from .decision import record
-from .judge import STATUS, JudgingWorkChain
+from .judge import JudgingWorkChain
 from .kinds import Node
 from .letter import Letter, Until
+from .messages import STATUS
 from .question import DEFAULT, WAIT, Question
 
 __all__ = ["InteractiveWorkChain"]

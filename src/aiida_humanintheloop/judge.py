@@ -23,22 +23,16 @@ from .deadlines import Deadlines
 from .exceptions import InvalidAnswer
 from .letter import Letter, timestamp
 from .mailbox import OwnMailbox
+from .messages import ANSWER_INTENT, ASKED, STATUS
+from .notify import notifier
 from .question import DEFAULT, Answer, Verdict
 from .replay import Replay
 from .text import one_line, shown
 from .verdict import read_answer, read_value, verdict_on_late
 from .waiting import WaitingWorkChain
 
-__all__ = ["ANSWER_INTENT", "ASKED", "STATUS", "JudgingWorkChain"]
+__all__ = ["JudgingWorkChain"]
 
-ANSWER_INTENT = "humanintheloop.answer"
-
-# Subject of the broadcast that a question is open. It begins like the engine's own news
-# of a state because every process of a worker listens to everything that does not: with
-# 500 workflows waiting, each question would wake 500 tasks that have nothing to do.
-ASKED = "state_changed.running.asked"
-
-STATUS = 'Need user input via "answer" extra before replaying!'
 _PASSED = "the deadline passed"
 _TRY_AGAIN_SECONDS = 1.0
 _LOOK_AGAIN_SECONDS = 0.5
@@ -82,9 +76,7 @@ class JudgingWorkChain(WaitingWorkChain):
         """Take this process up, in a worker that may also tell people of questions."""
         runner: Runner | None = getattr(load_context, "runner", None)
         if runner is not None and runner.is_daemon_runner:
-            from .notify.notifier import watch  # which imports this
-
-            watch(runner)
+            notifier.watch(runner)
         return super().recreate_from(saved_state, load_context)
 
     @cached_property

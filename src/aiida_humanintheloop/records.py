@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .decision import Decision
-from .inbox import Waiting
 from .letter import Letter
+from .listing import Waiting
 from .question import Verdict
 from .text import one_line
 

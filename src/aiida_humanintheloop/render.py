@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from .decision import Decision, name_of
-from .inbox import Waiting
 from .kinds import Choice, Choices, Json, option_text
 from .kinds import Node as NodeKind
 from .letter import Letter
+from .listing import Waiting
 from .question import Verdict
 from .records import age, decision_rows, history_rows, waiting_rows
 from .text import one_line, shown

@@ -73,7 +73,7 @@ def add(url: str | None, only_for: str | None, every: float) -> None:
     """
     from .. import render
     from ..inbox import Connection
-    from ..judge import ASKED
+    from ..messages import ASKED
     from ..notify import addresses
 
     if url is None and sys.stdin.isatty():

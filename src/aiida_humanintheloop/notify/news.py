@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from ..inbox import Waiting
 from ..letter import Letter
+from ..listing import Waiting
 from .addresses import Address
 
 __all__ = ["Item", "items", "keys", "keys_told_by", "reminders"]

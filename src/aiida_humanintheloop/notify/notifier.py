@@ -23,8 +23,9 @@ from aiida.manage import get_manager
 
 from .. import ownership
 from ..database import DatabaseLost, catch_up, look_anew
-from ..inbox import Waiting, waiting
 from ..letter import now
+from ..listing import Waiting, waiting
+from ..messages import ASKED
 from .addresses import Address, addresses
 from .message import message
 from .news import Item, items, keys, keys_told_by, reminders
@@ -82,8 +83,6 @@ class _Notifier:
 
     def _listen(self) -> None:
         """Hear of questions; what gets lost is found at the next look."""
-        from ..judge import ASKED  # which imports this
-
         if not self._listens:
             news = kiwipy.BroadcastFilter(self._hear, subject=ASKED)
             self._communicator.add_broadcast_subscriber(news)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from aiida.manage import get_manager
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..connection import Connection, daemon_runs
 from ..database import DatabaseLost, catch_up
 from ..exceptions import HumanInTheLoopError
-from ..inbox import Connection, Waiting, daemon_runs, waiting
+from ..listing import Waiting, waiting
 
 __all__ = ["LOOKOUT", "Lookout", "Sight", "end_transaction"]
 

@@ -18,8 +18,8 @@ from .. import inbox
 from ..database import DatabaseLost, look_anew
 from ..decision import decisions
 from ..exceptions import NoSuchWorkflow
-from ..inbox import Waiting
 from ..letter import Letter
+from ..listing import Waiting
 from ..mailbox import Mailbox
 from ..records import decision_rows, history_rows, letter_record
 from ..text import shown

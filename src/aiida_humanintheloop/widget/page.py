@@ -15,8 +15,8 @@ from aiida.orm import Node, WorkflowNode
 from .. import inbox, kinds
 from ..database import DatabaseLost
 from ..exceptions import HumanInTheLoopError, NoQuestion, NoSuchWorkflow
-from ..inbox import Waiting
 from ..letter import Letter
+from ..listing import Waiting
 from ..mailbox import Mailbox
 from ..question import Question
 from ..records import history_rows
