@@ -55,6 +55,7 @@ pytestmark = pytest.mark.restarts_daemon
 SLOTS = 5
 GAMES = int(os.environ.get("WAITING_GAMES", "50"))
 ACCEPTED, KEPT = 0, 3
+MOMENTS = (0.1, 0.5, 1, 2, 3, 5, 8, 13, 21, 30)  # seconds after a kill
 TOGETHER = 20  # of hundreds at once, some wait longer than AiiDA does for a reply
 CONTROL_LOGGER = AIIDA_LOGGER.getChild("process_control")
 
@@ -237,10 +238,11 @@ def test_nothing_is_lost_when(
 @pytest.mark.parametrize("fault", ["the worker is killed", "the broker is killed"])
 def test_an_answer_at_any_moment_after(fault: str, games: list[WorkChainNode]) -> None:
     """Also while the workflows are being taken up again."""
-    some = random.sample(games, 6)
+    some = random.sample(games, len(MOMENTS))
     FAULTS[fault]()
-    for node in some:
-        time.sleep(random.uniform(0.1, 1))
+    began = time.monotonic()
+    for node, moment in zip(some, MOMENTS, strict=True):
+        time.sleep(max(0.0, began + moment - time.monotonic()))
         guess(node)
     check(some)
 
