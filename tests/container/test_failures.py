@@ -167,6 +167,7 @@ def see_verdi_controls(seat: Seat, pks: list[str]) -> None:
     assert [int(count) for count in after] == [int(count) + 1 for count in before]
 
 
+@pytest.mark.timeout(900)
 def test_whoever_waited_in_a_killed_container_goes_on_waiting(new_seat: Seat) -> None:
     """Each takes an answer at the first try, while all are being taken up again.
 
