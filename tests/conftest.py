@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +30,7 @@ REPOSITORY = Path(__file__).parent.parent
 PROFILE = os.environ.get("AIIDA_TEST_PROFILE")
 PATIENCE_SECONDS = 60.0
 LOG_LINES = 40
+TOGETHER = 20
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -323,9 +324,17 @@ def kill_unfinished(nodes: list[WorkChainNode]) -> None:
     unfinished = [node for node in nodes if not node.is_terminated]
     if unfinished:
         have_daemon()
-    # Of hundreds at once some are told that it took too long, though it is done.
-    for first in range(0, len(unfinished), 20):
-        kill_processes(unfinished[first : first + 20])
+    for some in together(unfinished):
+        kill_processes(some)
+
+
+def together(nodes: Sequence[WorkChainNode]) -> Iterator[list[WorkChainNode]]:
+    """Yield as many at a time as AiiDA can do something with in the time it has.
+
+    Of hundreds at once some are told that it took too long, though it is done.
+    """
+    for first in range(0, len(nodes), TOGETHER):
+        yield list(nodes[first : first + TOGETHER])
 
 
 def have_daemon() -> None:
@@ -348,3 +357,8 @@ def target_of(node: WorkChainNode) -> int:
     from aiida_humanintheloop.workflows.guessing_game import hidden_number
 
     return hidden_number(node.uuid)
+
+
+def a_wrong_guess(node: WorkChainNode) -> int:
+    """Return a guess that does not end the game."""
+    return target_of(node) % 100 + 1

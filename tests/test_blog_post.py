@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 from aiida.orm import load_node
 
-from tests.conftest import REPOSITORY, paused, refresh, target_of, wait_until
+from tests.conftest import (
+    REPOSITORY,
+    a_wrong_guess,
+    paused,
+    refresh,
+    target_of,
+    wait_until,
+)
 
 POST = REPOSITORY.parent / "shared" / "seed" / "human-in-the-loop-blog-post.md"
 
@@ -56,7 +63,7 @@ def test_the_scripts_of_the_post_play_a_game(
     assert node.inputs.max_iters.value == 10
     wait_until(lambda: paused(node), "the game asks")
     target = target_of(node)
-    wrong = target % 100 + 1
+    wrong = a_wrong_guess(node)
     typed = f"fifty\n{wrong}\n{target}\n"
     printed = run(scripts["auto-guess"], str(node.pk), typed=typed)
     assert "Question from workflow: 'Guess a number between 1 and 100.'" in printed

@@ -18,7 +18,15 @@ from click.testing import CliRunner
 from aiida_humanintheloop import Boolean, Choice, Float, Integer, Json, Node, Question
 from aiida_humanintheloop.cli.root import hitl
 from tests.asking import AskAndReturnNested, AskOne, AskTwo, Parent
-from tests.conftest import ended, refresh, target_of, terminal, verdi, wait_until
+from tests.conftest import (
+    a_wrong_guess,
+    ended,
+    refresh,
+    target_of,
+    terminal,
+    verdi,
+    wait_until,
+)
 
 
 def commands(group: click.Group, *names: str) -> Iterator[tuple[str, ...]]:
@@ -236,7 +244,7 @@ def test_a_negative_number_is_a_value(ask: Callable[..., WorkChainNode]) -> None
 def test_json_is_all_that_a_program_reads(game: WorkChainNode) -> None:
     """Nobody is asked, and the next question is in it."""
     assert "nobody is asked" in run("answer", game.pk, "--json", code=2)
-    wrong = target_of(game) % 100 + 1
+    wrong = a_wrong_guess(game)
     (said,) = json.loads(run("answer", game.pk, wrong, "--json", "--wait"))
     assert said["outcome"] == "accepted"
     assert said["next"]["id"] == "2"
@@ -301,14 +309,14 @@ def test_one_decision_answers_all_matching_questions(
 
 def test_wait_shows_the_next_question(game: WorkChainNode) -> None:
     """As soon as it is asked."""
-    wrong = target_of(game) % 100 + 1
+    wrong = a_wrong_guess(game)
     printed = run("answer", game.pk, wrong, "--wait")
     assert "Question 2: My number is" in printed
 
 
 def test_play_goes_on_until_the_end(game: WorkChainNode) -> None:
     """It is auto-guess for every workflow."""
-    wrong, target = target_of(game) % 100 + 1, target_of(game)
+    wrong, target = a_wrong_guess(game), target_of(game)
     printed = run("play", game.pk, typed=f"{wrong}\n{target}\n")
     assert "Question 2: My number is" in printed
     assert f"The workflow has finished: HumanLoopWorkChain <{game.pk}>" in printed

@@ -13,7 +13,15 @@ from plumpy.persistence import LoadSaveContext
 
 from aiida_humanintheloop import HumanLoopWorkChain, Unreachable
 from aiida_humanintheloop.inbox import answer, history, wait_for_question
-from tests.conftest import ended, paused, refresh, target_of, verdi, wait_until
+from tests.conftest import (
+    a_wrong_guess,
+    ended,
+    paused,
+    refresh,
+    target_of,
+    verdi,
+    wait_until,
+)
 
 SCRIPT = """
 from aiida import load_profile
@@ -56,7 +64,7 @@ def see_it_play(node: WorkChainNode) -> None:
     refused = answer(node, 101)
     assert refused.outcome == "refused"
     assert "between 1 and 100" in refused.reason
-    wrong = target_of(node) % 100 + 1
+    wrong = a_wrong_guess(node)
     assert answer(node, wrong).outcome == "accepted"
     assert wait_for_question(node, timeout=60) is not None
     assert answer(node, target_of(node)).outcome == "accepted"

@@ -21,13 +21,8 @@ from aiida_humanintheloop.inbox import Connection, Conversation
 from aiida_humanintheloop.mailbox import OwnMailbox
 from aiida_humanintheloop.messages import ANSWER_INTENT
 from tests.asking import AskAgain, AskAndDie, AskAndEnd
-from tests.conftest import paused, refresh, target_of, verdi, wait_until
+from tests.conftest import a_wrong_guess, paused, refresh, target_of, verdi, wait_until
 from tests.daemon_log import DaemonLog
-
-
-def a_wrong_guess(node: WorkChainNode) -> int:
-    """Return a guess that does not end the game."""
-    return target_of(node) % 100 + 1
 
 
 def ask_count(node: WorkChainNode) -> int:

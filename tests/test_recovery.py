@@ -18,11 +18,11 @@ from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
 from tests.asking import AskAfterAFailure, AskBeforeLongFunction
 from tests.conftest import (
+    a_wrong_guess,
     ended,
     kill_unfinished,
     paused,
     refresh,
-    target_of,
     wait_until,
 )
 from tests.faults import kill_worker, restart_daemon
@@ -51,7 +51,7 @@ def test_an_answer_is_taken_that_was_kept_a_moment_too_late(
         by_client.pk, nowait=False, no_reply=True
     )  # the process has not changed hands for that
     by_hand.base.extras.set("answer", 50)  # and may think again before playing
-    guess = target_of(by_client) % 100 + 1
+    guess = a_wrong_guess(by_client)
     Mailbox(by_client).keep(
         Answer(guess, by="ada@example.org", at=timestamp(), via="terminal", key="1")
     )

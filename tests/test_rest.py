@@ -24,7 +24,13 @@ from aiida_humanintheloop.letter import timestamp
 from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
 from tests.asking import AskOne, CountLoaded
-from tests.conftest import kill_unfinished, refresh, target_of, verdi, wait_until
+from tests.conftest import (
+    a_wrong_guess,
+    kill_unfinished,
+    refresh,
+    verdi,
+    wait_until,
+)
 from tests.daemon_log import DaemonLog
 from tests.faults import restart_daemon, wait_for_services
 
@@ -68,11 +74,6 @@ def resting(loads: Loads) -> Iterator[list[WorkChainNode]]:
 def asked() -> set[int]:
     """Return the PKs of all that ask."""
     return {each.pk for each in open_questions()}
-
-
-def a_wrong_guess(node: WorkChainNode) -> int:
-    """Return a guess that does not end the game."""
-    return target_of(node) % 100 + 1
 
 
 def test_nothing_is_left_of_what_was_loaded(

@@ -36,10 +36,12 @@ from aiida_humanintheloop.cli.root import hitl
 from aiida_humanintheloop.inbox import answer, history, open_questions
 from tests.asking import AskAfterAFailure, Parent
 from tests.conftest import (
+    a_wrong_guess,
     have_daemon,
     kill_unfinished,
     refresh,
     target_of,
+    together,
     verdi,
     wait_until,
 )
@@ -56,7 +58,6 @@ SLOTS = 5
 GAMES = int(os.environ.get("WAITING_GAMES", "50"))
 ACCEPTED, KEPT = 0, 3
 MOMENTS = (0.1, 0.5, 1, 2, 3, 5, 8, 13, 21, 30)  # seconds after a kill
-TOGETHER = 25  # of hundreds at once, some wait longer than AiiDA does for a reply
 CONTROL_LOGGER = AIIDA_LOGGER.getChild("process_control")
 
 
@@ -85,11 +86,6 @@ def games(few_slots: None) -> Iterator[list[WorkChainNode]]:
 def all_ask(nodes: list[WorkChainNode]) -> bool:
     """Return whether each of them has an open question."""
     return {node.pk for node in nodes} <= {each.pk for each in open_questions()}
-
-
-def a_wrong_guess(node: WorkChainNode) -> int:
-    """Return a guess that does not end the game."""
-    return target_of(node) % 100 + 1
 
 
 def open_letter(node: WorkChainNode) -> bool:
@@ -175,12 +171,6 @@ def see_the_engine_controls(
         games.remove(node)
         games.append(submit(HumanLoopWorkChain, max_iters=100))
     wait_until(lambda: all_ask(games), "the new ones ask")
-
-
-def together(nodes: list[WorkChainNode]) -> Iterator[list[WorkChainNode]]:
-    """Yield as many at a time as AiiDA can do something with in the time it has."""
-    for first in range(0, len(nodes), TOGETHER):
-        yield nodes[first : first + TOGETHER]
 
 
 def control(

@@ -14,7 +14,7 @@ from aiida.orm import QueryBuilder, WorkChainNode
 
 from aiida_humanintheloop import HumanLoopWorkChain
 from aiida_humanintheloop.inbox import Conversation
-from tests.conftest import paused, refresh, target_of, verdi, wait_until
+from tests.conftest import a_wrong_guess, paused, refresh, target_of, verdi, wait_until
 
 STATUS = 'Need user input via "answer" extra before replaying!'
 FIRST_QUESTION = "Guess a number between 1 and 100."
@@ -93,7 +93,7 @@ def test_a_game_is_lost_after_its_last_guess(
     """The number stays hidden; the result says how often was guessed."""
     node = submit_game(max_iters=1)
     wait_until(lambda: paused(node), "the game asks")
-    wrong = target_of(node) % 100 + 1
+    wrong = a_wrong_guess(node)
     guess_in_the_way_of_the_blog(node, wrong)
     assert node.is_finished_ok
     assert node.outputs.result["message"] == "Failed after 1 attempts"
@@ -162,12 +162,11 @@ def test_playing_without_an_answer_leaves_the_game_paused(game: WorkChainNode) -
 
 def test_the_hidden_number_lies_nowhere(game: WorkChainNode) -> None:
     """Neither the context in the checkpoint nor an extra has it under any name."""
-    target = target_of(game)
+    wrong, target = a_wrong_guess(game), target_of(game)
     with Conversation(game) as talk:
-        talk.answer(target % 100 + 1)
+        talk.answer(wrong)
         talk.wait(30)
     refresh()
-    wrong = target % 100 + 1
     checkpoint = game.base.attributes.get("checkpoints")
     context = checkpoint.split("CONTEXT:")[1].split("INPUTS_PARSED:")[0]
     context = yaml.safe_load(context.replace("!aiida_attributedict", ""))
