@@ -24,7 +24,6 @@ from .exceptions import InvalidAnswer
 from .letter import Letter, timestamp
 from .mailbox import OwnMailbox
 from .messages import ANSWER_INTENT, ASKED, STATUS
-from .notify import notifier
 from .question import DEFAULT, Answer, Verdict
 from .replay import Replay
 from .text import one_line, shown
@@ -76,7 +75,10 @@ class JudgingWorkChain(WaitingWorkChain):
         """Take this process up, in a worker that may also tell people of questions."""
         runner: Runner | None = getattr(load_context, "runner", None)
         if runner is not None and runner.is_daemon_runner:
-            notifier.watch(runner)
+            # A client tells nobody, and does not wait for what that takes to load.
+            from .notify.notifier import watch
+
+            watch(runner)
         return super().recreate_from(saved_state, load_context)
 
     @cached_property
