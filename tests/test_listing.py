@@ -12,7 +12,8 @@ from aiida.orm import WorkChainNode
 from plumpy.process_states import ProcessState
 from sqlalchemy import event
 
-from aiida_humanintheloop import Question, inbox
+from aiida_humanintheloop import Question
+from aiida_humanintheloop.listing import waiting
 from aiida_humanintheloop.mailbox import OwnMailbox
 
 
@@ -56,12 +57,12 @@ def test_a_list_takes_as_many_queries_however_much_waits(
     """With the callers of each, as `aiida-hitl list` shows them."""
     pks = {node.pk for node in asking}
     with statements() as many:
-        found = [each for each in inbox.waiting() if each.pk in pks]
+        found = [each for each in waiting() if each.pk in pks]
     assert len(found) == 30
     assert all(each.letters and each.callers for each in found)
     for each in asking[2:]:
         each.set_process_state(ProcessState.KILLED)
     with statements() as few:
-        found = [each for each in inbox.waiting() if each.pk in pks]
+        found = [each for each in waiting() if each.pk in pks]
     assert len(found) == 1
     assert len(many) == len(few) <= 8
