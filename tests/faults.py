@@ -148,12 +148,17 @@ def possible() -> dict[str, Callable[[], None]]:
 
 
 def wait_for_services() -> None:
-    """Wait until database, broker and a worker are there again."""
+    """Wait until database, broker and a worker are there again.
+
+    RabbitMQ runs for some seconds before it listens.
+    """
+    from aiida_humanintheloop.connection import knock
     from aiida_humanintheloop.database import reconnect
 
     def answers() -> bool:
         try:
             reconnect()
+            knock(get_manager().get_profile().process_control_config)
             return bool(services("broker") and workers())
         except Exception:
             return False

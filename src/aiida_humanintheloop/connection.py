@@ -22,7 +22,7 @@ from plumpy.process_comms import RemoteProcessThreadController
 
 from .exceptions import NotLoaded, Unreachable
 
-__all__ = ["Connection", "daemon_runs"]
+__all__ = ["Connection", "daemon_runs", "knock"]
 
 # Of the steps between two questions nobody needs to hear.
 _ASKED_OR_ENDED = re.compile(r"state_changed\..*\.(asked|finished|excepted|killed)$")
@@ -195,7 +195,7 @@ class Connection:
             profile = get_manager().get_profile()
             if profile is None or profile.process_control_backend is None:
                 raise Unreachable("The profile has no broker, so nothing can be asked.")
-            _knock(profile.process_control_config)
+            knock(profile.process_control_config)
             for name in _OF_RABBITMQ:
                 logging.getLogger(name).setLevel(logging.CRITICAL)
             self._broker = BrokerFactory(profile.process_control_backend)(profile)
@@ -205,7 +205,7 @@ class Connection:
         self._news.set()
 
 
-def _knock(server: dict[str, Any]) -> None:
+def knock(server: dict[str, Any]) -> None:
     """Look whether a RabbitMQ server is there at all.
 
     A connection of kiwipy that comes to nothing leaves a thread behind, and what it
