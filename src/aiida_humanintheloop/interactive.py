@@ -10,7 +10,7 @@ from aiida.orm import load_node
 from plumpy.process_states import Continue
 
 from .decision import record
-from .judge import JudgingWorkChain
+from .delivery import ReceivingWorkChain
 from .kinds import Node
 from .letter import Letter, Until
 from .messages import STATUS
@@ -19,12 +19,12 @@ from .question import DEFAULT, WAIT, Question
 __all__ = ["InteractiveWorkChain"]
 
 
-class InteractiveWorkChain(JudgingWorkChain):
+class InteractiveWorkChain(ReceivingWorkChain):
     """A work chain whose outline steps can ask a person.
 
     `self.ask(question)` ends its step with the workflow paused; the next step starts
     only after an answer that fits, and reads it with `self.answer()`. The process is
-    the only judge of what fits: see `JudgingWorkChain`.
+    the only judge of what fits, see `judge`.
     """
 
     def ask(

@@ -1,8 +1,7 @@
-"""The judge of answers: the waiting process itself, whatever way an answer comes."""
+"""The judge of answers, and of questions that nobody answered in time."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +9,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
-import kiwipy
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
-from aiida.engine.runners import Runner
-from plumpy.persistence import LoadSaveContext
-from plumpy.process_comms import INTENT_KEY, Intent
-from plumpy.process_states import State
 from sqlalchemy.exc import SQLAlchemyError
 
 from .database import DatabaseLost, catch_up
@@ -23,18 +17,17 @@ from .deadlines import Deadlines
 from .exceptions import InvalidAnswer
 from .letter import Letter, timestamp
 from .mailbox import OwnMailbox
-from .messages import ANSWER_INTENT, ASKED, STATUS
+from .messages import ASKED, STATUS
 from .question import DEFAULT, Answer, Verdict
-from .replay import Replay
-from .text import one_line, shown
+from .text import shown
 from .verdict import read_answer, read_value, verdict_on_late
 from .waiting import WaitingWorkChain
 
-__all__ = ["JudgingWorkChain"]
+__all__ = ["PASSED", "JudgingWorkChain"]
 
-_PASSED = "the deadline passed"
+#: Why a question was closed that nobody answered in time.
+PASSED = "the deadline passed"
 _TRY_AGAIN_SECONDS = 1.0
-_LOOK_AGAIN_SECONDS = 0.5
 
 
 def _object_in(value: Any) -> dict[str, Any]:
@@ -50,13 +43,12 @@ def _object_in(value: Any) -> dict[str, Any]:
 class JudgingWorkChain(WaitingWorkChain):
     """A work chain that waits for an answer, judges it, and goes on.
 
-    Whatever way an answer comes (the extra `answer` and then `verdi process play`, a
-    message, a deadline), it passes `_judge` in the process's own event loop, one after
-    the other, so that of two answers the first is taken and the second is told so.
+    Whatever way an answer comes (see `delivery`), it passes `_judge` in the process's
+    own event loop, one after the other and after the deadlines, so that of two answers
+    the first is taken and the second is told so.
     """
 
     _ends_with: str | None = None
-    _next_look: asyncio.TimerHandle | None = None
 
     @classmethod
     def define(cls, spec: WorkChainSpec) -> None:  # type: ignore[override]
@@ -67,19 +59,6 @@ class JudgingWorkChain(WaitingWorkChain):
             "ERROR_NOT_ANSWERED",
             message="A question was not answered before its deadline.",
         )
-
-    @classmethod
-    def recreate_from(
-        cls, saved_state: Any, load_context: LoadSaveContext | None = None
-    ) -> Any:
-        """Take this process up, in a worker that may also tell people of questions."""
-        runner: Runner | None = getattr(load_context, "runner", None)
-        if runner is not None and runner.is_daemon_runner:
-            # A client tells nobody, and does not wait for what that takes to load.
-            from .notify.notifier import watch
-
-            watch(runner)
-        return super().recreate_from(saved_state, load_context)
 
     @cached_property
     def mailbox(self) -> OwnMailbox:
@@ -155,7 +134,7 @@ class JudgingWorkChain(WaitingWorkChain):
             self.report(f"Answer: {shown(answer.value)}. Clearing it...")
             still_open = self.mailbox.accept(letter, answer)
             if not still_open:
-                super().play()
+                self._play_on()
         if still_open:
             self._tell(letter)
 
@@ -236,16 +215,16 @@ class JudgingWorkChain(WaitingWorkChain):
     def _decide(self, letter: Letter) -> None:
         """Take the default, or end with the exit code."""
         if letter.question.at_deadline == DEFAULT:
-            self.report(f"{_PASSED}, the default is taken")
+            self.report(f"{PASSED}, the default is taken")
             value = read_value(letter.question, letter.question.default)
             self._accept(letter, Answer(value, kind="default", via="deadline"))
             return
         with self._decision():
-            self.report(f"{_PASSED}: {letter.label!r} was not answered")
-            self.mailbox.close(_PASSED, letter)
+            self.report(f"{PASSED}: {letter.label!r} was not answered")
+            self.mailbox.close(PASSED, letter)
             self.mailbox.close(f"question {letter.id} was not answered in time")
             self._ends_with = letter.question.at_deadline
-            super().play()
+            self._play_on()
 
     def _guarded(self, callback: Callable[[], Any]) -> None:
         """Call back from the event loop; a mistake is logged, the workflow waits."""
@@ -259,133 +238,11 @@ class JudgingWorkChain(WaitingWorkChain):
             self.logger.exception("could not look after the open questions")
 
     # endregion
-    # region ways in
+    # region what follows
 
-    def play(self) -> bool:
-        """Go on; with a question open only if a fitting answer lies in the extras.
-
-        :return: False if the workflow goes on waiting for an answer.
-        """
-        verdict = self._play()
-        return verdict is None or verdict.accepted
-
-    def _play(self) -> Verdict | None:
-        """Play, and return the verdict on the answer in the extras if one was due."""
-        asks = self.paused or self._pausing is not None
-        if self.has_terminated() or not asks or not self.mailbox.open_letters():
-            super().play()
-            return None
-        return self._judge(self.mailbox.kept() or Answer(None))
-
-    def receive(self, _comm: kiwipy.Communicator, msg: dict[str, Any]) -> Any:
-        """Judge an answer that came as a message; leave all else to the engine."""
-        if msg[INTENT_KEY] == ANSWER_INTENT:
-            return self._schedule_rpc(self._receive_answer, msg["answer"])
-        if msg[INTENT_KEY] == Intent.PLAY:
-            return self._schedule_rpc(self._receive_play)
-        return super().receive(_comm, msg)
-
-    def _receive_answer(self, text: str) -> str:
-        """Return the verdict; nothing where it was lost, to be sent again."""
-        try:
-            catch_up()
-            if self._closed or self.is_stale:
-                return ""  # it is being loaded anew
-            if self.mailbox.open_letters() and not self.paused:
-                return ""  # it is not yet where it asks
-            answer = Answer.from_json(text)
-            kept = self.mailbox.kept()
-            if kept is not None and kept.key not in (None, answer.key):
-                self._judge(kept)  # it came first
-            return self._judge(answer).to_json()
-        except (DatabaseLost, SQLAlchemyError) as error:
-            self.logger.warning("an answer waits to be judged: %s", type(error))
-            return ""
-        except Exception as error:
-            self.logger.exception("an answer could not be judged")
-            why = one_line(f"{type(error).__name__}: {error}")
-            return Verdict("refused", f"It could not be judged ({why}).").to_json()
-
-    def _receive_play(self) -> bool | str:
-        """Play; `verdi process play` prints a reply that is not True or False."""
-        try:
-            catch_up()
-            if self.is_stale:
-                return "the database was away: try again"
-            verdict = None if self._closed else self._play()
-        except (DatabaseLost, SQLAlchemyError):
-            return "the database is away: try again"
-        return True if verdict is None or verdict.accepted else verdict.reason
-
-    def look_again(self) -> None:
-        """Take a kept answer, unless the process is busy."""
-        super().look_again()
-        if self.paused:
-            self.loop.call_soon(self._guarded, self._catch_up)
-
-    def _catch_up(self) -> None:
-        """Take a kept answer, enforce a deadline, or go on if it is decided."""
-        if waiting := self.mailbox.open_letters():
-            if not self.node.paused:
-                # The worker was killed after it had asked anew, and before the pause.
-                with self._one_commit():
-                    self.node.pause()
-                    self.set_status(STATUS)
-                self._tell(waiting[-1])
-            if self.status == STATUS:
-                self._repeat()
-            self._enforce_deadlines()
-            if self.mailbox.open_letters() and self.mailbox.kept() is not None:
-                self.play()
-            return
-        letters = self.mailbox.letters()
-        if letters and self.status and self.status.startswith(STATUS):
-            # The worker was killed after it took the answer, or saw the deadline pass,
-            # and before the process could save that it goes on.
-            late = [x for x in self.mailbox.last_batch() if x.closed == _PASSED]
-            self._ends_with = late[0].question.at_deadline if late else None
-            super().play()
-
-    def _repeat(self) -> None:
-        """Answer as in the run that this one repeats, if it does.
-
-        That answer was there before the question, so no deadline comes before it.
-        """
-        if self._replay is None:
-            return
-        waiting, asked = self.mailbox.open_letters(), self.mailbox.letters()
-        for letter, answer in self._replay.answers_to(waiting, asked):
-            if self._is_open(letter):
-                self._judge_one(answer, letter)
-
-    @cached_property
-    def _replay(self) -> Replay | None:
-        return Replay.of(self.node)
-
-    # endregion
-    # region what the engine tells
-
-    def _do_pause(self, state_msg: Any, next_state: State | None = None) -> bool:
-        """Say that a question is open, once the pause is in the database."""
-        paused = super()._do_pause(state_msg, next_state)
-        waiting = self.mailbox.open_letters()
-        if paused and waiting:
-            self._guarded(self._repeat)
-            self._enforce_deadlines()
-            self._tell(waiting[-1])
-            if self.runner.communicator is None:
-                self._look_now_and_then()
-        return paused
-
-    def _look_now_and_then(self) -> None:
-        """Look for a kept answer: no message reaches what `engine.run` runs."""
-        if self._next_look is not None:
-            self._next_look.cancel()  # of the question before this one
-        if self.paused and not self._closed:
-            self._guarded(self._catch_up)
-            self._next_look = self.loop.call_later(
-                _LOOK_AGAIN_SECONDS, self._look_now_and_then
-            )
+    def _play_on(self) -> None:
+        """Have the engine go on; `play` itself looks first what is open."""
+        super().play()
 
     def _tell(self, letter: Letter) -> None:
         """Wake whoever listens to this workflow; the others look now and then."""
