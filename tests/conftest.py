@@ -1,36 +1,33 @@
-"""A profile and a daemon of the test session's own: embedded, real, thrown away."""
+"""What pytest is told, and what tests are given: a profile, a daemon, workflows."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
 import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import pexpect
 import pytest
+
+from tests.commands import verdi
+from tests.patience import wait_until
+from tests.processes import kill_unfinished, paused
+from tests.profile import (
+    PROFILE,
+    empty_folder,
+    find_modules_in,
+    have_daemon,
+    have_profile,
+    refresh,
+)
 
 if TYPE_CHECKING:
     from aiida.orm import InstalledCode, WorkChainNode
 
     from tests.receivers import Webhook
 
-T = TypeVar("T")
-
-REPOSITORY = Path(__file__).parent.parent
-# A profile that is there already, as the image's with PostgreSQL and RabbitMQ.
-PROFILE = os.environ.get("AIIDA_TEST_PROFILE")
-PATIENCE_SECONDS = 60.0
 LOG_LINES = 40
-TOGETHER = 20
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,30 +39,6 @@ def pytest_configure(config: pytest.Config) -> None:
     modules.mkdir()
     sys.path.append(str(modules))
     find_modules_in(modules)
-
-
-def empty_folder() -> Path:
-    """Return a new folder, which is AiiDA's unless a profile is there already.
-
-    To be called before anything imports AiiDA.
-    """
-    # Short, and not below pytest's own folder: socket paths end at 107 characters.
-    folder = Path(tempfile.mkdtemp(prefix="hitl-"))
-    (folder / ".aiida").mkdir()
-    if PROFILE is None:
-        os.environ["AIIDA_PATH"] = str(folder)
-    # `verdi` and `python` of this environment, for everything that is started.
-    os.environ["PATH"] = (
-        f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    )
-    find_modules_in(REPOSITORY)
-    return folder
-
-
-def find_modules_in(folder: Path) -> None:
-    """Have whatever is started import from a folder, first of all."""
-    paths = [str(folder), os.environ.get("PYTHONPATH", "")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -101,81 +74,10 @@ def pytest_runtest_makereport(
     return report
 
 
-def wait_until(
-    holds: Callable[[], bool], what: str, timeout: float = PATIENCE_SECONDS
-) -> None:
-    """Wait for a condition, never for a time."""
-    deadline = time.monotonic() + timeout
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
-        time.sleep(0.02)
-
-
-def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run it in a loop of its own: `asyncio.run` would drop AiiDA's, unclosed."""
-    with contextlib.closing(asyncio.new_event_loop()) as loop:
-        return loop.run_until_complete(coroutine)
-
-
-def verdi(*arguments: str) -> str:
-    """Run `verdi` as a person would, and return what it printed."""
-    done = subprocess.run(
-        ["verdi", *arguments], text=True, capture_output=True, timeout=PATIENCE_SECONDS
-    )
-    output = done.stdout + done.stderr
-    assert done.returncode == 0, f"verdi {' '.join(arguments)}: {output}"
-    return output
-
-
-def hitl(*arguments: str, env: dict[str, str] | None = None, fails: int = 0) -> str:
-    """Run `aiida-hitl` on 80 columns, and return what it printed.
-
-    :param fails: with this exit code, and the reason on standard error.
-    """
-    environment = {**os.environ, "COLUMNS": "80", **(env or {})}
-    done = subprocess.run(
-        ["aiida-hitl", *arguments],
-        text=True,
-        capture_output=True,
-        env=environment,
-        timeout=PATIENCE_SECONDS,
-    )
-    assert (done.returncode, bool(done.stderr)) == (fails, bool(fails)), done
-    return done.stderr if fails else done.stdout
-
-
-def terminal(program: str, *arguments: object) -> pexpect.spawn:
-    """Start a program in a terminal of 80 columns."""
-    return pexpect.spawn(
-        program,
-        [str(argument) for argument in arguments],
-        encoding="utf-8",
-        timeout=60,
-        dimensions=(24, 80),
-        env={**os.environ, "TERM": "xterm"},
-        # A test run in the background of a shell hands on that Ctrl-C is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
 @pytest.fixture(scope="session")
 def profile() -> str:
     """Return the name of a loaded profile, of SQLite and ZeroMQ unless one is given."""
     return have_profile()
-
-
-def have_profile() -> str:
-    """Load the profile that is there, or else make one, and return its name."""
-    from aiida import load_profile
-    from aiida.manage.configuration import reset_config
-
-    if PROFILE is not None:
-        return load_profile(PROFILE).name
-    verdi("presto", "--use-zeromq", "-p", "test", "--non-interactive")
-    # A busy machine needs more than the 2 s in which a daemon has to stop by default.
-    verdi("config", "set", "daemon.timeout", "30")
-    reset_config()  # a test before this one may have read it without the profile
-    return load_profile("test").name
 
 
 @pytest.fixture(scope="session")
@@ -294,71 +196,3 @@ def game(submit_game: Callable[..., WorkChainNode]) -> WorkChainNode:
     node = submit_game()
     wait_until(lambda: paused(node), f"{node.pk} asks its first question")
     return node
-
-
-def paused(node: WorkChainNode) -> bool:
-    """Return whether the workflow is paused, as the database has it now."""
-    refresh()
-    return node.paused
-
-
-def ended(node: WorkChainNode, exit_status: int = 0) -> WorkChainNode:
-    """Return the workflow once it has ended as it should."""
-    wait_until(lambda: refresh() or node.is_terminated, "it ends")
-    how = node.exit_message or node.exception
-    assert node.exit_status == exit_status, how
-    return node
-
-
-def refresh() -> None:
-    """End the read transaction, so that SQLite shows what the daemon wrote."""
-    from aiida_humanintheloop.database import look_anew
-
-    look_anew()
-
-
-def kill_unfinished(nodes: list[WorkChainNode]) -> None:
-    """Leave no workflow of a test waiting."""
-    from aiida.engine.processes.control import kill_processes
-
-    unfinished = [node for node in nodes if not node.is_terminated]
-    if unfinished:
-        have_daemon()
-    for some in together(unfinished):
-        kill_processes(some)
-
-
-def together(nodes: Sequence[WorkChainNode]) -> Iterator[list[WorkChainNode]]:
-    """Yield as many at a time as AiiDA can do something with in the time it has.
-
-    Of hundreds at once some are told that it took too long, though it is done.
-    """
-    for first in range(0, len(nodes), TOGETHER):
-        yield list(nodes[first : first + TOGETHER])
-
-
-def have_daemon() -> None:
-    """Start the daemon if a test stopped it, and connect to it."""
-    from aiida.engine.daemon.client import get_daemon_client
-    from aiida.manage import get_manager
-
-    if not get_daemon_client().is_daemon_running:
-        verdi("daemon", "start")
-    # AiiDA's own connection does not find a ZeroMQ broker that was started anew, and a
-    # runner that is closed stops its loop, which may not be that of a browser.
-    manager = get_manager()
-    manager.reset_broker()
-    manager.reset_runner()
-    manager.set_runner(manager.create_runner(loop=asyncio.new_event_loop()))
-
-
-def target_of(node: WorkChainNode) -> int:
-    """Return the hidden number, for a test that must hit or miss it."""
-    from aiida_humanintheloop.workflows.guessing_game import hidden_number
-
-    return hidden_number(node.uuid)
-
-
-def a_wrong_guess(node: WorkChainNode) -> int:
-    """Return a guess that does not end the game."""
-    return target_of(node) % 100 + 1

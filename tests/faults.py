@@ -12,7 +12,9 @@ from aiida.brokers.zeromq import ZeromqBroker
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.manage import get_manager
 
-from tests.conftest import have_daemon, verdi, wait_until
+from tests.commands import verdi
+from tests.patience import wait_until
+from tests.profile import have_daemon
 
 
 def workers() -> list[psutil.Process]:

@@ -25,7 +25,10 @@ from aiida_humanintheloop import (
 )
 from aiida_humanintheloop.inbox import Conversation
 from tests.asking import AskInRestart, AskOne, AskTwo
-from tests.conftest import paused, refresh, verdi, wait_until
+from tests.commands import verdi
+from tests.patience import wait_until
+from tests.processes import paused
+from tests.profile import refresh
 
 
 class Mesh(BaseModel):

@@ -10,14 +10,11 @@ from pathlib import Path
 import pytest
 from aiida.orm import load_node
 
-from tests.conftest import (
-    REPOSITORY,
-    a_wrong_guess,
-    paused,
-    refresh,
-    target_of,
-    wait_until,
-)
+from tests import REPOSITORY
+from tests.game import a_wrong_guess, target_of
+from tests.patience import wait_until
+from tests.processes import paused
+from tests.profile import refresh
 
 POST = REPOSITORY.parent / "shared" / "seed" / "human-in-the-loop-blog-post.md"
 

@@ -18,15 +18,11 @@ from click.testing import CliRunner
 from aiida_humanintheloop import Boolean, Choice, Float, Integer, Json, Node, Question
 from aiida_humanintheloop.cli.root import hitl
 from tests.asking import AskAndReturnNested, AskOne, AskTwo, Parent
-from tests.conftest import (
-    a_wrong_guess,
-    ended,
-    refresh,
-    target_of,
-    terminal,
-    verdi,
-    wait_until,
-)
+from tests.commands import terminal, verdi
+from tests.game import a_wrong_guess, target_of
+from tests.patience import wait_until
+from tests.processes import ended
+from tests.profile import refresh
 
 
 def commands(group: click.Group, *names: str) -> Iterator[tuple[str, ...]]:

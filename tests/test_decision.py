@@ -46,15 +46,11 @@ from aiida_humanintheloop.letter import Letter
 from aiida_humanintheloop.picture import picture
 from aiida_humanintheloop.replay import replay
 from tests.asking import AskAndDieAfter, AskOne, AskTwoInTime, AskWithUnstored
-from tests.conftest import (
-    ended,
-    hitl,
-    kill_unfinished,
-    refresh,
-    target_of,
-    verdi,
-    wait_until,
-)
+from tests.commands import hitl, verdi
+from tests.game import target_of
+from tests.patience import wait_until
+from tests.processes import ended, kill_unfinished
+from tests.profile import refresh
 
 
 def decided(node: ProcessNode) -> list[CalcFunctionNode]:

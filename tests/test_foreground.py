@@ -13,15 +13,11 @@ from plumpy.persistence import LoadSaveContext
 
 from aiida_humanintheloop import HumanLoopWorkChain, Unreachable
 from aiida_humanintheloop.inbox import answer, history, wait_for_question
-from tests.conftest import (
-    a_wrong_guess,
-    ended,
-    paused,
-    refresh,
-    target_of,
-    verdi,
-    wait_until,
-)
+from tests.commands import verdi
+from tests.game import a_wrong_guess, target_of
+from tests.patience import wait_until
+from tests.processes import ended, paused
+from tests.profile import refresh
 
 SCRIPT = """
 from aiida import load_profile

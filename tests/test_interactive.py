@@ -21,8 +21,12 @@ from aiida_humanintheloop.inbox import Connection, Conversation
 from aiida_humanintheloop.mailbox import OwnMailbox
 from aiida_humanintheloop.messages import ANSWER_INTENT
 from tests.asking import AskAgain, AskAndDie, AskAndEnd
-from tests.conftest import a_wrong_guess, paused, refresh, target_of, verdi, wait_until
+from tests.commands import verdi
 from tests.daemon_log import DaemonLog
+from tests.game import a_wrong_guess, target_of
+from tests.patience import wait_until
+from tests.processes import paused
+from tests.profile import refresh
 
 
 def ask_count(node: WorkChainNode) -> int:

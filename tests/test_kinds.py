@@ -28,7 +28,8 @@ from aiida_humanintheloop import (
 )
 from aiida_humanintheloop.inbox import Conversation
 from tests.asking import AskAgain
-from tests.conftest import paused, wait_until
+from tests.patience import wait_until
+from tests.processes import paused
 
 KINDS = [
     Text(),

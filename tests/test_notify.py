@@ -16,8 +16,11 @@ from aiida_humanintheloop.inbox import answer
 from aiida_humanintheloop.notify.addresses import addresses
 from aiida_humanintheloop.notify.told import told
 from tests.asking import AskOne
-from tests.conftest import ended, hitl, refresh, wait_until
+from tests.commands import hitl
 from tests.faults import kill_worker
+from tests.patience import wait_until
+from tests.processes import ended
+from tests.profile import refresh
 from tests.receivers import Mailbox, Webhook
 
 Ask = Callable[..., WorkChainNode]

@@ -13,8 +13,10 @@ from aiida.plugins import CalculationFactory
 
 from aiida_humanintheloop import Question
 from tests.asking import AskOne
-from tests.conftest import ended, hitl, kill_unfinished, paused, verdi, wait_until
+from tests.commands import hitl, verdi
 from tests.faults import restart_daemon
+from tests.patience import wait_until
+from tests.processes import ended, kill_unfinished, paused
 from tests.receivers import Webhook
 
 pytestmark = pytest.mark.restarts_daemon

@@ -9,7 +9,8 @@ import pytest
 from aiida.engine import submit
 
 from aiida_humanintheloop.inbox import Conversation
-from tests.conftest import REPOSITORY, refresh
+from tests import REPOSITORY
+from tests.profile import refresh
 
 README = REPOSITORY / "README.md"
 

@@ -17,15 +17,11 @@ from aiida_humanintheloop.letter import timestamp
 from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
 from tests.asking import AskAfterAFailure, AskBeforeLongFunction
-from tests.conftest import (
-    a_wrong_guess,
-    ended,
-    kill_unfinished,
-    paused,
-    refresh,
-    wait_until,
-)
 from tests.faults import kill_worker, restart_daemon
+from tests.game import a_wrong_guess
+from tests.patience import wait_until
+from tests.processes import ended, kill_unfinished, paused
+from tests.profile import refresh
 
 
 @pytest.fixture

@@ -25,14 +25,10 @@ from tests.asking import (
     CallsTwo,
     Parent,
 )
-from tests.conftest import (
-    ended,
-    hitl,
-    kill_unfinished,
-    refresh,
-    verdi,
-    wait_until,
-)
+from tests.commands import hitl, verdi
+from tests.patience import wait_until
+from tests.processes import ended, kill_unfinished
+from tests.profile import refresh
 
 EVEN = Question("Even?", Integer(0, 20), validator="even")
 
@@ -128,7 +124,7 @@ def test_what_was_not_asked_then_is_asked(game_won_otherwise: WorkChainNode) -> 
 @pytest.fixture
 def game_won_otherwise(game: WorkChainNode) -> WorkChainNode:
     """Return the replay of a game that ended with its first guess."""
-    from tests.conftest import target_of
+    from tests.game import target_of
 
     assert answer(game, target_of(game)).accepted
     again = replay(ended(game))

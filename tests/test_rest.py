@@ -24,15 +24,13 @@ from aiida_humanintheloop.letter import timestamp
 from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
 from tests.asking import AskOne, CountLoaded
-from tests.conftest import (
-    a_wrong_guess,
-    kill_unfinished,
-    refresh,
-    verdi,
-    wait_until,
-)
+from tests.commands import verdi
 from tests.daemon_log import DaemonLog
 from tests.faults import restart_daemon, wait_for_services
+from tests.game import a_wrong_guess
+from tests.patience import wait_until
+from tests.processes import kill_unfinished
+from tests.profile import refresh
 
 pytestmark = pytest.mark.restarts_daemon
 GAMES = 11

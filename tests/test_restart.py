@@ -36,7 +36,10 @@ from tests.asking import (
     AskWithPlainDictionary,
     NeedTwo,
 )
-from tests.conftest import ended, hitl, paused, refresh, verdi, wait_until
+from tests.commands import hitl, verdi
+from tests.patience import wait_until
+from tests.processes import ended, paused
+from tests.profile import refresh
 
 Ask = Callable[..., WorkChainNode]
 

@@ -16,8 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.conftest import PROFILE, REPOSITORY, have_daemon
+from tests import REPOSITORY
 from tests.faults import wait_for_services
+from tests.profile import PROFILE, have_daemon
 from tests.soak.judge import Game, Given, Letter, complaints, repeated
 
 ADA, BOB, CYD = (f"{name}@example.org" for name in ("ada", "bob", "cyd"))

@@ -35,16 +35,7 @@ from aiida_humanintheloop import HumanLoopWorkChain, Question
 from aiida_humanintheloop.cli.root import hitl
 from aiida_humanintheloop.inbox import answer, history, open_questions
 from tests.asking import AskAfterAFailure, Parent
-from tests.conftest import (
-    a_wrong_guess,
-    have_daemon,
-    kill_unfinished,
-    refresh,
-    target_of,
-    together,
-    verdi,
-    wait_until,
-)
+from tests.commands import verdi
 from tests.faults import (
     FAULTS,
     possible,
@@ -52,6 +43,10 @@ from tests.faults import (
     wait_for_services,
     workers,
 )
+from tests.game import a_wrong_guess, target_of
+from tests.patience import wait_until
+from tests.processes import kill_unfinished, together
+from tests.profile import have_daemon, refresh
 
 pytestmark = pytest.mark.restarts_daemon
 SLOTS = 5

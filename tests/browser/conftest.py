@@ -16,7 +16,8 @@ from shutil import which
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from tests.conftest import REPOSITORY, wait_until
+from tests import REPOSITORY
+from tests.patience import wait_until
 
 #: Screenshots; git ignores them.
 PICTURES = REPOSITORY / "test-output" / "browser"

@@ -10,7 +10,7 @@ from aiida.orm import WorkChainNode
 from playwright.sync_api import Locator, Page
 
 from tests.browser.conftest import Lab, click_menu, wait_for_kernel
-from tests.conftest import ended
+from tests.processes import ended
 
 #: Submits a workflow of `asking`, and waits until it asks.
 Ask = Callable[..., WorkChainNode]

@@ -22,7 +22,10 @@ from aiida_humanintheloop.workflows.lattice_energy import argon
 from tests.asking import AskAgain, AskOne, AskTwo, Parent
 from tests.browser.conftest import Lab, keep, seconds_since
 from tests.browser.notebook import HOSTILE, Ask, of, said, show, unfold
-from tests.conftest import ended, hitl, refresh, wait_until
+from tests.commands import hitl
+from tests.patience import wait_until
+from tests.processes import ended
+from tests.profile import refresh
 
 MANY = 500
 # As on a busy machine: what asks for a subshell is held back.

@@ -18,7 +18,9 @@ from aiida_humanintheloop.workflows.equation_of_state import EquationOfStateWork
 from aiida_humanintheloop.workflows.lattice_energy import python_on
 from tests.browser.conftest import Lab, keep
 from tests.browser.notebook import Ask, of, show
-from tests.conftest import refresh, target_of, wait_until
+from tests.game import target_of
+from tests.patience import wait_until
+from tests.profile import refresh
 
 
 @pytest.fixture

@@ -7,23 +7,24 @@ import os
 import re
 import secrets
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from shutil import which
 
 import pytest
 
+from tests import REPOSITORY, patience
 from tests.scripts.seat import free_port
 
-REPOSITORY = Path(__file__).parents[2]
 ALONE = Path(__file__).with_name("alone.yml")
-PATIENCE_SECONDS = 180.0
 IMAGE = "aiida-hitl-tutorial"
 # An image is built from nothing, over a slow network.
 BUILD_SECONDS = 1800.0
+
+wait_until = partial(patience.wait_until, timeout=180.0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,14 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.container)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(300, func_only=True))
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    """Wait for a condition, never for a time."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS} s: {what}"
-        time.sleep(0.1)
 
 
 def docker(*arguments: str, check: bool = True) -> str:

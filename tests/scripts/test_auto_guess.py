@@ -13,15 +13,12 @@ from aiida.orm import Int, WorkChainNode
 
 from aiida_humanintheloop.inbox import Conversation
 from aiida_humanintheloop.mailbox import OwnMailbox
-from tests.conftest import (
-    REPOSITORY,
-    paused,
-    refresh,
-    target_of,
-    terminal,
-    verdi,
-    wait_until,
-)
+from tests import REPOSITORY
+from tests.commands import terminal, verdi
+from tests.game import target_of
+from tests.patience import wait_until
+from tests.processes import paused
+from tests.profile import refresh
 
 SCRIPT = str(REPOSITORY / "scripts" / "auto-guess.py")
 

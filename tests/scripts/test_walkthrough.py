@@ -11,7 +11,10 @@ import pexpect
 import pytest
 from aiida.orm import QueryBuilder, WorkChainNode, load_node
 
-from tests.conftest import REPOSITORY, paused, refresh, terminal, verdi
+from tests import REPOSITORY
+from tests.commands import terminal, verdi
+from tests.processes import paused
+from tests.profile import refresh
 
 SCRIPT = str(REPOSITORY / "scripts" / "walkthrough.py")
 COMMANDS = [

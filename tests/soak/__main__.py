@@ -18,7 +18,8 @@ from pathlib import Path
 import click
 import psutil
 
-from tests.conftest import PROFILE, empty_folder, have_daemon, have_profile, verdi
+from tests.commands import verdi
+from tests.profile import PROFILE, empty_folder, have_daemon, have_profile
 
 SLOTS = 5  # far fewer than there are games
 INTERRUPTED = 130

@@ -15,14 +15,10 @@ from aiida.engine import submit
 from aiida.orm import WorkChainNode
 
 from aiida_humanintheloop import HumanLoopWorkChain
-from tests.conftest import (
-    PROFILE,
-    REPOSITORY,
-    have_daemon,
-    kill_unfinished,
-    refresh,
-)
+from tests import REPOSITORY
 from tests.faults import possible, wait_for_services
+from tests.processes import kill_unfinished
+from tests.profile import PROFILE, have_daemon, refresh
 from tests.soak.evidence import Note, left_over_tasks, look_at, read_notes
 from tests.soak.judge import Game, complaints, repeated
 

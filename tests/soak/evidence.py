@@ -12,7 +12,9 @@ from typing import Any
 from aiida.orm import Log, WorkChainNode
 
 from aiida_humanintheloop.inbox import history
-from tests.conftest import PROFILE, refresh, target_of, verdi
+from tests.commands import verdi
+from tests.game import target_of
+from tests.profile import PROFILE, refresh
 from tests.soak.judge import Game, Given, Letter
 
 __all__ = ["Note", "left_over_tasks", "look_at", "read_notes"]

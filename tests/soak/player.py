@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aiida_humanintheloop.exceptions import Unreachable
 from aiida_humanintheloop.inbox import Conversation, load_workflow
 from aiida_humanintheloop.letter import Letter
-from tests.conftest import PROFILE
+from tests.profile import PROFILE
 
 AWAY = (Unreachable, SQLAlchemyError)
 QUESTION_SECONDS = 1.0

@@ -16,7 +16,9 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from aiida_humanintheloop.inbox import open_questions
-from tests.conftest import REPOSITORY, refresh, run_async
+from tests import REPOSITORY
+from tests.patience import run_async
+from tests.profile import refresh
 
 TUTORIAL = REPOSITORY / "tutorial"
 CHAPTERS = sorted(TUTORIAL.glob("[0-9][0-9]-*.md"))

@@ -26,7 +26,8 @@ from aiida_humanintheloop.workflows.resume_after_failure import (
     ResumeAfterFailureWorkChain,
     ailing_computer,
 )
-from tests.conftest import ended, hitl, kill_unfinished
+from tests.commands import hitl
+from tests.processes import ended, kill_unfinished
 from tests.tutorial.test_chapters import pages, printed, run
 from tests.workflows.examples import calculations
 

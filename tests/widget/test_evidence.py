@@ -21,7 +21,7 @@ from aiida.orm import (
 
 from aiida_humanintheloop.widget.evidence import title_of, view_of
 from aiida_humanintheloop.workflows.lattice_energy import argon
-from tests.conftest import ended
+from tests.processes import ended
 
 pytestmark = pytest.mark.usefixtures("profile")
 PNG = b"\x89PNG"

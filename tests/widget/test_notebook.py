@@ -19,7 +19,10 @@ from aiida_humanintheloop.widget import Inbox
 from aiida_humanintheloop.widget import ask as ask_here
 from aiida_humanintheloop.widget.page import rows
 from tests.asking import AskOne, AskTwo, Parent
-from tests.conftest import ended, have_daemon, run_async, verdi, wait_until
+from tests.commands import verdi
+from tests.patience import run_async, wait_until
+from tests.processes import ended
+from tests.profile import have_daemon
 
 Ask = Callable[..., WorkChainNode]
 SHOWN = {"type": "shown", "page": "a"}

@@ -8,7 +8,8 @@ from typing import Any
 from aiida.orm import CalcJobNode, WorkChainNode
 
 from aiida_humanintheloop.inbox import answer, history
-from tests.conftest import refresh, wait_until
+from tests.patience import wait_until
+from tests.profile import refresh
 
 Ask = Callable[..., WorkChainNode]
 # Ashcroft and Mermin, Solid State Physics, chapter 20: of a crystal of Lennard-Jones

@@ -19,7 +19,9 @@ from aiida_humanintheloop.workflows.lattice_energy import (
     ARGON,
     LatticeEnergyCalculation,
 )
-from tests.conftest import ended, refresh, wait_until
+from tests.patience import wait_until
+from tests.processes import ended
+from tests.profile import refresh
 from tests.workflows.examples import Ask, asks, say
 
 

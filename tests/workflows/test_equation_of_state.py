@@ -26,7 +26,9 @@ from aiida_humanintheloop.replay import replay
 from aiida_humanintheloop.workflows.equation_of_state import EquationOfStateWorkChain
 from aiida_humanintheloop.workflows.lattice_energy import ARGON, python_on
 from aiida_humanintheloop.workflows.resume_after_failure import ailing_computer
-from tests.conftest import ended, have_daemon, verdi
+from tests.commands import verdi
+from tests.processes import ended
+from tests.profile import have_daemon
 from tests.workflows.examples import (
     BULK_MODULUS,
     COHESIVE_ENERGY,

@@ -14,7 +14,11 @@ from aiida.orm import QueryBuilder, WorkChainNode
 
 from aiida_humanintheloop import HumanLoopWorkChain
 from aiida_humanintheloop.inbox import Conversation
-from tests.conftest import a_wrong_guess, paused, refresh, target_of, verdi, wait_until
+from tests.commands import verdi
+from tests.game import a_wrong_guess, target_of
+from tests.patience import wait_until
+from tests.processes import paused
+from tests.profile import refresh
 
 STATUS = 'Need user input via "answer" extra before replaying!'
 FIRST_QUESTION = "Guess a number between 1 and 100."

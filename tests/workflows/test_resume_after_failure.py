@@ -14,7 +14,7 @@ from aiida_humanintheloop.workflows.resume_after_failure import (
     ResumeAfterFailureWorkChain,
     ailing_computer,
 )
-from tests.conftest import ended
+from tests.processes import ended
 from tests.workflows.examples import Ask, asks, calculations, say
 
 
