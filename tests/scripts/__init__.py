@@ -1,0 +1,1 @@
+"""What a person or the Makefile runs, and the start without Docker."""

@@ -1,0 +1,1 @@
+"""Each page of the tutorial, run as its reader runs it."""

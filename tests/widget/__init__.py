@@ -1,0 +1,1 @@
+"""The inbox in a notebook, as far as it needs no browser."""
