@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import signal
-import time
 from datetime import timedelta
-from pathlib import Path
 
 from aiida.common import AttributeDict
-from aiida.engine import (
-    BaseRestartWorkChain,
-    ProcessHandlerReport,
-    WorkChain,
-    calcfunction,
-    process_handler,
-    while_,
-    workfunction,
-)
-from aiida.orm import Bool, Dict, Int, QueryBuilder, Str, WorkChainNode
+from aiida.engine import BaseRestartWorkChain, WorkChain, while_
+from aiida.orm import Dict, Int, Str
 from aiida.plugins import CalculationFactory
 
-from aiida_humanintheloop import (
-    Integer,
-    InteractiveRestartWorkChain,
-    InteractiveWorkChain,
-    Question,
-)
+from aiida_humanintheloop import Integer, InteractiveWorkChain, Question
 from aiida_humanintheloop.replay import REPLAY
 
 
@@ -237,31 +219,6 @@ class AskAgain(InteractiveWorkChain):
             kind.read(plain(value))
 
 
-def die_once(node):
-    """Kill this worker, unless it died of this workflow before."""
-    if not node.base.extras.get("died", False):
-        node.base.extras.set("died", True)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-class AskAndDie(AskOne):
-    """Lose the worker between the question and the pause, once."""
-
-    def put(self):
-        """Ask, and be killed."""
-        super().put()
-        die_once(self.node)
-
-
-class AskAndDieAfter(AskOne):
-    """Lose the worker in the step that reads the answer, once."""
-
-    def after(self):
-        """Read, and be killed."""
-        super().after()
-        die_once(self.node)
-
-
 class AskAndEnd(AskOne):
     """Ask, and end in the same step all the same."""
 
@@ -319,179 +276,3 @@ class Parent(WorkChain):
     def check(self):
         """End as the child did."""
         return self.ctx.child.exit_code
-
-
-class AskAfterAFailure(AskOne):
-    """Ask, after a query that fails: the engine closes its session then."""
-
-    @classmethod
-    def define(cls, spec):
-        """Take whether the step goes on nevertheless."""
-        super().define(spec)
-        spec.input("is_caught", valid_type=Bool)
-        spec.outline(cls.stumble, cls.put, cls.after)
-
-    def stumble(self):
-        """Ask the database for what is no integer of its own."""
-        self.before()
-        is_caught = self.inputs.is_caught.value
-        try:
-            QueryBuilder().append(WorkChainNode, filters={"id": 2**70}).all()
-        except Exception:
-            if not is_caught:
-                raise
-
-
-@calcfunction
-def take_long_once(folder):
-    """Take long where it has never begun before."""
-    begun = Path(folder.value) / "begun"
-    if not begun.exists():
-        begun.touch()
-        time.sleep(600)
-    return Str("done")
-
-
-@workfunction
-def take_long_within(folder):
-    """Call what takes long."""
-    return take_long_once(folder)
-
-
-class AskBeforeLongFunction(AskOne):
-    """Run functions after the answer, in which a worker may well die."""
-
-    @classmethod
-    def define(cls, spec):
-        """Take where to note that it has begun."""
-        super().define(spec)
-        spec.input("folder", valid_type=Str)
-
-    def after(self):
-        """Return what was decided, as soon as the functions are done."""
-        take_long_within(self.inputs.folder)
-        super().after()
-
-
-class CountLoaded(WorkChain):
-    """Return how many processes of a kind are in the memory of this worker."""
-
-    @classmethod
-    def define(cls, spec):
-        """Take the name of a class."""
-        super().define(spec)
-        spec.input("kind", valid_type=Str)
-        spec.outline(cls.count)
-        spec.output("loaded", valid_type=Int)
-
-    def count(self):
-        """Count, once the garbage is gone."""
-        gc.collect()
-        kinds = [type(each).__name__ for each in gc.get_objects()]
-        self.out("loaded", Int(kinds.count(self.inputs.kind.value)).store())
-
-
-class GiveUp(BaseRestartWorkChain):
-    """One that exists already, and fails with whatever its child fails with."""
-
-    _process_class = CalculationFactory("core.arithmetic.add")
-
-    @classmethod
-    def define(cls, spec):
-        """Take what the calculation takes."""
-        super().define(spec)
-        spec.expose_inputs(cls._process_class, namespace="add")
-        spec.expose_outputs(cls._process_class)
-        spec.outline(
-            cls.setup,
-            cls.prepare,
-            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
-            cls.results,
-        )
-
-    def prepare(self):
-        """Begin with the inputs as they are."""
-        self.ctx.inputs = self.exposed_inputs(self._process_class, "add")
-
-
-@calcfunction
-def same(parameters):
-    """Return what was given."""
-    return parameters.clone()
-
-
-class NeedTwo(WorkChain):
-    """Fail unless two is where it should be, and enough besides."""
-
-    @classmethod
-    def define(cls, spec):
-        """Take a dictionary."""
-        super().define(spec)
-        spec.input("parameters", valid_type=Dict)
-        spec.input("enough", valid_type=Bool, default=lambda: Bool(True))
-        spec.outline(cls.check)
-        spec.output("parameters", valid_type=Dict)
-        spec.exit_code(400, "ERROR_NOT_TWO", message="It is not two.")
-
-    def check(self):
-        """Look, and count what else there is."""
-        parameters = self.inputs.parameters.get_dict()
-        self.report(f"got {parameters}")
-        if parameters["deep"]["number"] != 2 or not self.inputs.enough.value:
-            return self.exit_codes.ERROR_NOT_TWO
-        self.out("parameters", same(self.inputs.parameters))
-
-
-class AskWithPlainDictionary(InteractiveRestartWorkChain):
-    """Keep a plain dictionary and write into it, as many work chains do."""
-
-    _process_class = NeedTwo
-
-    @classmethod
-    def define(cls, spec):
-        """Take what the child takes."""
-        super().define(spec)
-        spec.expose_inputs(NeedTwo)
-        spec.expose_outputs(NeedTwo)
-        spec.input("counts", valid_type=Bool, default=lambda: Bool(False))
-        spec.outline(
-            cls.setup,
-            while_(cls.should_run_process)(
-                cls.prepare, cls.run_process, cls.inspect_process
-            ),
-            cls.results,
-        )
-
-    def setup(self):
-        """Begin with the dictionary as it is."""
-        super().setup()
-        self.ctx.inputs = AttributeDict(self.exposed_inputs(NeedTwo))
-        self.ctx.inputs.parameters = self.inputs.parameters.get_dict()
-
-    def prepare(self):
-        """Write into it."""
-        self.ctx.inputs.parameters.setdefault("deep", {})["prepared"] = True
-        if self.inputs.counts.value:
-            self.ctx.inputs.parameters["runs"] = self.ctx.iteration
-
-
-class AskBeforeGivingUp(InteractiveRestartWorkChain, GiveUp):
-    """The same, that asks."""
-
-
-class AskWhereItFails(AskBeforeGivingUp):
-    """Add numbers until the sum is not negative; a handler may mend it."""
-
-    @classmethod
-    def define(cls, spec):
-        """Take whether the handler is to mend it."""
-        super().define(spec)
-        spec.input("mend", valid_type=Bool, default=lambda: Bool(False))
-
-    @process_handler
-    def add_more(self, node):
-        """Deal with a negative sum: add one more."""
-        if not self.inputs.mend.value or node.is_finished_ok:
-            return None
-        self.ctx.inputs.y = Int(self.ctx.inputs.y.value + 1)
-        return ProcessHandlerReport()

@@ -45,8 +45,9 @@ from aiida_humanintheloop.inbox import answer, history, wait_for_question
 from aiida_humanintheloop.letter import Letter
 from aiida_humanintheloop.picture import picture
 from aiida_humanintheloop.replay import replay
-from tests.asking import AskAndDieAfter, AskOne, AskTwoInTime, AskWithUnstored
+from tests.asking import AskOne, AskTwoInTime, AskWithUnstored
 from tests.commands import hitl, verdi
+from tests.dying import AskAndDieAfter
 from tests.game import target_of
 from tests.patience import wait_until
 from tests.processes import ended, kill_unfinished

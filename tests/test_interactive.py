@@ -20,9 +20,10 @@ from aiida_humanintheloop import Answer, Question, Verdict
 from aiida_humanintheloop.inbox import Connection, Conversation
 from aiida_humanintheloop.mailbox import OwnMailbox
 from aiida_humanintheloop.messages import ANSWER_INTENT
-from tests.asking import AskAgain, AskAndDie, AskAndEnd
+from tests.asking import AskAgain, AskAndEnd
 from tests.commands import verdi
 from tests.daemon_log import DaemonLog
+from tests.dying import AskAndDie
 from tests.game import a_wrong_guess, target_of
 from tests.patience import wait_until
 from tests.processes import paused

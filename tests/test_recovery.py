@@ -16,7 +16,7 @@ from aiida_humanintheloop.inbox import answer, history, wait_for_question
 from aiida_humanintheloop.letter import timestamp
 from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
-from tests.asking import AskAfterAFailure, AskBeforeLongFunction
+from tests.dying import AskAfterAFailure, AskBeforeLongFunction
 from tests.faults import kill_worker, restart_daemon
 from tests.game import a_wrong_guess
 from tests.patience import wait_until

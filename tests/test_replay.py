@@ -17,14 +17,7 @@ from aiida_humanintheloop.decision import decisions
 from aiida_humanintheloop.exceptions import NoQuestion
 from aiida_humanintheloop.inbox import answer, history, wait_for_question
 from aiida_humanintheloop.replay import replay
-from tests.asking import (
-    AskInRounds,
-    AskOne,
-    AskTwo,
-    AskWhatHasNoNode,
-    CallsTwo,
-    Parent,
-)
+from tests.asking import AskInRounds, AskOne, AskTwo, AskWhatHasNoNode, CallsTwo, Parent
 from tests.commands import hitl, verdi
 from tests.patience import wait_until
 from tests.processes import ended, kill_unfinished
@@ -254,7 +247,7 @@ def test_the_command_runs_it_again(asked: WorkChainNode) -> None:
 
 def test_it_survives_a_worker_that_dies(asked: WorkChainNode) -> None:
     """Between the question and the answer of the run before."""
-    from tests.asking import AskAndDie
+    from tests.dying import AskAndDie
 
     node = submit(AskAndDie, question=Dict(EVEN.to_record()))
     wait_until(lambda: refresh() or history(node), "it asks")

@@ -23,8 +23,9 @@ from aiida_humanintheloop.inbox import answer, history, open_questions
 from aiida_humanintheloop.letter import timestamp
 from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
-from tests.asking import AskOne, CountLoaded
+from tests.asking import AskOne
 from tests.commands import verdi
+from tests.counting import CountLoaded
 from tests.daemon_log import DaemonLog
 from tests.faults import restart_daemon, wait_for_services
 from tests.game import a_wrong_guess

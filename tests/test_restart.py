@@ -30,13 +30,13 @@ from aiida_humanintheloop.failure import last_lines
 from aiida_humanintheloop.inbox import answer, history
 from aiida_humanintheloop.replay import replay
 from aiida_humanintheloop.restart import _has_required
-from tests.asking import (
+from tests.commands import hitl, verdi
+from tests.failing import (
     AskBeforeGivingUp,
     AskWhereItFails,
     AskWithPlainDictionary,
     NeedTwo,
 )
-from tests.commands import hitl, verdi
 from tests.patience import wait_until
 from tests.processes import ended, paused
 from tests.profile import refresh

@@ -34,8 +34,9 @@ from click.testing import CliRunner
 from aiida_humanintheloop import HumanLoopWorkChain, Question
 from aiida_humanintheloop.cli.root import hitl
 from aiida_humanintheloop.inbox import answer, history, open_questions
-from tests.asking import AskAfterAFailure, Parent
+from tests.asking import Parent
 from tests.commands import verdi
+from tests.dying import AskAfterAFailure
 from tests.faults import (
     FAULTS,
     possible,

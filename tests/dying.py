@@ -1,0 +1,90 @@
+"""Workflows that ask, and in whose steps a worker or its database goes away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from aiida.engine import calcfunction, workfunction
+from aiida.orm import Bool, QueryBuilder, Str, WorkChainNode
+
+from tests.asking import AskOne
+
+
+def die_once(node):
+    """Kill this worker, unless it died of this workflow before."""
+    if not node.base.extras.get("died", False):
+        node.base.extras.set("died", True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class AskAndDie(AskOne):
+    """Lose the worker between the question and the pause, once."""
+
+    def put(self):
+        """Ask, and be killed."""
+        super().put()
+        die_once(self.node)
+
+
+class AskAndDieAfter(AskOne):
+    """Lose the worker in the step that reads the answer, once."""
+
+    def after(self):
+        """Read, and be killed."""
+        super().after()
+        die_once(self.node)
+
+
+@calcfunction
+def take_long_once(folder):
+    """Take long where it has never begun before."""
+    begun = Path(folder.value) / "begun"
+    if not begun.exists():
+        begun.touch()
+        time.sleep(600)
+    return Str("done")
+
+
+@workfunction
+def take_long_within(folder):
+    """Call what takes long."""
+    return take_long_once(folder)
+
+
+class AskBeforeLongFunction(AskOne):
+    """Run functions after the answer, in which a worker may well die."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take where to note that it has begun."""
+        super().define(spec)
+        spec.input("folder", valid_type=Str)
+
+    def after(self):
+        """Return what was decided, as soon as the functions are done."""
+        take_long_within(self.inputs.folder)
+        super().after()
+
+
+class AskAfterAFailure(AskOne):
+    """Ask, after a query that fails: the engine closes its session then."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take whether the step goes on nevertheless."""
+        super().define(spec)
+        spec.input("is_caught", valid_type=Bool)
+        spec.outline(cls.stumble, cls.put, cls.after)
+
+    def stumble(self):
+        """Ask the database for what is no integer of its own."""
+        self.before()
+        is_caught = self.inputs.is_caught.value
+        try:
+            QueryBuilder().append(WorkChainNode, filters={"id": 2**70}).all()
+        except Exception:
+            if not is_caught:
+                raise
