@@ -24,10 +24,10 @@ from aiida.orm import (
     load_node,
 )
 
-from aiida_humanintheloop.changes import described
 from aiida_humanintheloop.decision import decisions
 from aiida_humanintheloop.failure import last_lines
 from aiida_humanintheloop.inbox import answer, history
+from aiida_humanintheloop.inputs import described
 from aiida_humanintheloop.replay import replay
 from aiida_humanintheloop.restart import _has_required
 from tests.commands import hitl, verdi

@@ -12,8 +12,9 @@ from aiida.engine.processes.ports import PortNamespace
 from aiida.manage.caching import disable_caching
 from aiida.orm import ProcessNode
 
-from .changes import changed_inputs, described, problem_with, with_decided
+from .changes import changed_inputs, problem_with, with_decided
 from .failure import evidence_of, last_lines, what_happened
+from .inputs import described
 from .interactive import InteractiveWorkChain
 from .kinds import Choice, Json
 from .question import Question
