@@ -193,6 +193,26 @@ class CallsTwo(WorkChain):
         """Wait for the second one, too."""
 
 
+class AskInTwoChildren(InteractiveWorkChain):
+    """Wait for two children that ask at the same time."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take what both are to ask."""
+        super().define(spec)
+        spec.expose_inputs(AskOne)
+        spec.outline(cls.run_children, cls.end)
+
+    def run_children(self):
+        """Submit both and wait for them."""
+        for name in ("first", "second"):
+            child = self.submit(AskOne, **self.exposed_inputs(AskOne))
+            self.to_context(**{name: child})
+
+    def end(self):
+        """End when both have."""
+
+
 class AskAgain(InteractiveWorkChain):
     """Ask the same question again and again, until it is killed."""
 

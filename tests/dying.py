@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 from aiida.engine import calcfunction, workfunction
-from aiida.orm import Bool, QueryBuilder, Str, WorkChainNode
+from aiida.orm import Bool, Dict, QueryBuilder, Str, WorkChainNode
 
-from tests.asking import AskOne
+from aiida_humanintheloop import InteractiveWorkChain, Question
+from tests.asking import AskOne, plain
+from tests.faults import kill, services
 
 
 def die_once(node):
@@ -27,6 +29,32 @@ class AskAndDie(AskOne):
         """Ask, and be killed."""
         super().put()
         die_once(self.node)
+
+
+class AskAndDieAsking(InteractiveWorkChain):
+    """Lose the worker in a step that reads one answer and asks for another, once."""
+
+    @classmethod
+    def define(cls, spec):
+        """Ask twice."""
+        super().define(spec)
+        spec.outline(cls.ask_first, cls.ask_second, cls.after)
+        spec.output("answers", valid_type=Dict)
+
+    def ask_first(self):
+        """Ask."""
+        self.ask(Question("The first?"))
+
+    def ask_second(self):
+        """Read, ask, and be killed."""
+        self.ctx.first = plain(self.answer())
+        self.ask(Question("The second?"))
+        die_once(self.node)
+
+    def after(self):
+        """Return both."""
+        answers = {"first": self.ctx.first, "second": plain(self.answer())}
+        self.out("answers", Dict(answers).store())
 
 
 class AskAndDieAfter(AskOne):
@@ -67,6 +95,29 @@ class AskBeforeLongFunction(AskOne):
         """Return what was decided, as soon as the functions are done."""
         take_long_within(self.inputs.folder)
         super().after()
+
+
+class AskAndLoseBroker(AskBeforeLongFunction):
+    """Lose the broker between an answer and the step that it is for, once."""
+
+    def lose_broker(self, value):
+        """Accept whatever it is; kill the broker, and have that be noticed."""
+        killed = Path(self.inputs.folder.value) / "killed"
+        if not killed.exists():
+            killed.touch()
+            kill(*services("broker"))
+            time.sleep(0.5)
+
+    def after(self):
+        """Call a function, and return what was decided."""
+        quickly(self.inputs.folder)
+        AskOne.after(self)
+
+
+@calcfunction
+def quickly(folder):
+    """Return what was given."""
+    return folder.clone()
 
 
 class AskAfterAFailure(AskOne):

@@ -77,7 +77,7 @@ def stop_daemon_for_a_while() -> None:
     verdi("daemon", "start")
 
 
-def _all_workers_listen() -> bool:
+def all_workers_listen() -> bool:
     """Return whether the ZeroMQ broker knows all workers that run.
 
     A worker of aiida-core 2.9 that is about to start when the broker dies takes the
@@ -97,7 +97,7 @@ def _all_workers_listen() -> bool:
     return bool(here) and is_of_now and status["task_subscribers"] >= len(here)
 
 
-def _hang_up() -> None:
+def hang_up() -> None:
     """Close AiiDA's own connection: one that breaks leaves a warning, much later."""
     get_manager().reset_broker()
     get_manager().reset_runner()
@@ -105,15 +105,15 @@ def _hang_up() -> None:
 
 def kill_broker() -> None:
     """Whoever supervises it starts it again."""
-    wait_until(_all_workers_listen, "the broker knows all workers")
-    _hang_up()
+    wait_until(all_workers_listen, "the broker knows all workers")
+    hang_up()
     kill(*services("broker"))
 
 
 def restart_broker() -> None:
     """End it in good order; whoever supervises it starts it again."""
-    wait_until(_all_workers_listen, "the broker knows all workers")
-    _hang_up()
+    wait_until(all_workers_listen, "the broker knows all workers")
+    hang_up()
     kill(*services("broker"), by=signal.SIGTERM)
 
 

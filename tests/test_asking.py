@@ -23,11 +23,12 @@ from aiida_humanintheloop import (
     Question,
     Text,
 )
-from aiida_humanintheloop.inbox import Conversation
+from aiida_humanintheloop.inbox import Conversation, answer, history
+from aiida_humanintheloop.mailbox import Mailbox
 from tests.asking import AskInRestart, AskOne, AskTwo
 from tests.commands import verdi
 from tests.patience import wait_until
-from tests.processes import paused
+from tests.processes import ended, paused
 from tests.profile import refresh
 
 
@@ -159,6 +160,19 @@ def test_of_two_questions_any_can_be_enough(
         first, _ = talk.mailbox.letters()
         assert first.closed == "question 2 was answered"
     assert node.outputs.answers.get_dict() == {"second": "b"}
+
+
+def test_an_answer_that_has_arrived_is_not_kept_as_well(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """Who sent it has heard nothing; it would stand in the way of the next one."""
+    node = ask(AskTwo, until=Str("all"))
+    assert answer(node, "one", question="first").accepted
+    first, _ = history(node)
+    assert Mailbox(node).keep(first.answer) == first.answer
+    assert Mailbox(node).kept() is None
+    assert answer(node, "two", question="second").accepted
+    assert ended(node).outputs.answers.get_dict() == {"first": "one", "second": "two"}
 
 
 def test_an_answer_to_more_than_was_needed_is_told_so(

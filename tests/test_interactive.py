@@ -23,7 +23,7 @@ from aiida_humanintheloop.messages import ANSWER_INTENT
 from tests.asking import AskAgain, AskAndEnd
 from tests.commands import verdi
 from tests.daemon_log import DaemonLog
-from tests.dying import AskAndDie
+from tests.dying import AskAndDie, AskAndDieAsking
 from tests.game import a_wrong_guess, target_of
 from tests.patience import wait_until
 from tests.processes import paused
@@ -254,6 +254,20 @@ def test_a_worker_that_dies_between_question_and_pause_asks_once(
     assert node.is_finished_ok
     assert node.outputs.answer["value"] == "yes"
     assert ask_count(node) == 1
+
+
+def test_a_worker_that_dies_as_it_asks_again_loses_no_answer(daemon: None) -> None:
+    """The step runs again, with the answer that it began with, and asks once."""
+    node = submit(AskAndDieAsking)
+    with Conversation(node) as talk:
+        assert talk.wait(60).question.text == "The first?"
+        assert talk.answer("one").accepted
+        wait_until(lambda: ask_count(node) == 2, "it asks again")
+        assert talk.answer("two").accepted
+        wait_until(lambda: refresh() or node.is_terminated, "it ends")
+    assert node.is_finished_ok, node.exception
+    assert node.outputs.answers.get_dict() == {"first": "one", "second": "two"}
+    assert ask_count(node) == 2
 
 
 def test_a_step_that_asks_and_ends_ends(ask: Callable[..., WorkChainNode]) -> None:

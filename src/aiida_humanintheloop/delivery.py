@@ -61,7 +61,8 @@ class ReceivingWorkChain(JudgingWorkChain):
     def _play(self) -> Verdict | None:
         """Play, and return the verdict on the answer in the extras if one was due."""
         asks = self.paused or self._pausing is not None
-        if self.has_terminated() or not asks or not self.mailbox.open_letters():
+        is_open = bool(self.mailbox.open_letters())
+        if self.has_terminated() or not asks or not is_open or self._is_interrupted:
             self._play_on()
             return None
         return self._judge(self.mailbox.kept() or Answer(None))
@@ -80,7 +81,8 @@ class ReceivingWorkChain(JudgingWorkChain):
             catch_up()
             if self._closed or self.is_stale:
                 return ""  # it is being loaded anew
-            if self.mailbox.open_letters() and not self.paused:
+            is_open = bool(self.mailbox.open_letters())
+            if is_open and (not self.paused or self._is_interrupted):
                 return ""  # it is not yet where it asks
             answer = Answer.from_json(text)
             kept = self.mailbox.kept()
@@ -117,13 +119,10 @@ class ReceivingWorkChain(JudgingWorkChain):
 
     def _catch_up(self) -> None:
         """Take a kept answer, enforce a deadline, or go on if it is decided."""
-        if waiting := self.mailbox.open_letters():
-            if not self.node.paused:
-                # The worker was killed after it had asked anew, and before the pause.
-                with self._one_commit():
-                    self.node.pause()
-                    self.set_status(STATUS)
-                self._tell(waiting[-1])
+        if self.mailbox.open_letters():
+            if self._is_interrupted:
+                self._play_on()
+                return
             if self.status == STATUS:
                 self._repeat()
             self._enforce_deadlines()
@@ -137,6 +136,15 @@ class ReceivingWorkChain(JudgingWorkChain):
             late = [x for x in self.mailbox.last_batch() if x.closed == PASSED]
             self._ends_with = late[0].question.at_deadline if late else None
             self._play_on()
+
+    @property
+    def _is_interrupted(self) -> bool:
+        """Whether a step has asked, and its worker was killed before the pause.
+
+        The checkpoint is that of the pause before. From there the step runs again: the
+        question stays as it is, and an answer is for what comes after the step.
+        """
+        return self.paused and not self.node.paused
 
     def _repeat(self) -> None:
         """Answer as in the run that this one repeats, if it does.

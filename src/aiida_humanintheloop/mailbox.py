@@ -30,6 +30,8 @@ __all__ = [
 
 VERSION = 1
 _AT_ONCE = timedelta(seconds=3)
+# Why a question was closed that a step has put twice, in other words.
+ANEW = "asked anew"
 QUESTION, ANSWER, NOTE, RECORD = "question", "answer", "answer_note", "humanintheloop"
 
 
@@ -77,8 +79,12 @@ class Mailbox:
         return [letter for letter in self.letters() if letter.is_open]
 
     def last_batch(self) -> list[Letter]:
-        """Return what was asked together, last."""
-        letters = self.letters()
+        """Return what was asked together, last, and waits for nobody any more.
+
+        A step that was interrupted after it had asked runs again, and wants the answer
+        that it began with.
+        """
+        letters = [x for x in self.letters() if not x.is_open and x.closed != ANEW]
         return [letter for letter in letters if letter.batch == letters[-1].batch]
 
     def kept(self) -> Answer | None:
@@ -92,7 +98,8 @@ class Mailbox:
     def keep(self, answer: Answer) -> Answer:
         """Leave an answer for a process that cannot be reached now.
 
-        :return: the answer that is kept: one that lies there already stays.
+        :return: the answer that is kept, or was taken: one that lies there already
+            stays.
         :raises DatabaseLost: if the server of the database went away.
         """
         note = asdict(replace(answer, value=None))
@@ -101,6 +108,8 @@ class Mailbox:
             first = self.kept()
             if first is not None and first.key != answer.key:
                 return first
+            if self.taken(answer):
+                return answer  # an earlier try has arrived meanwhile
             self._extras.set_many({ANSWER: answer.value, NOTE: note})
         return answer
 
@@ -158,8 +167,7 @@ class OwnMailbox(Mailbox):
             return waiting
         batch = letters[-1].batch + 1 if letters else 1
         letters = [
-            letter.but(closed="asked anew") if letter.is_open else letter
-            for letter in letters
+            letter.but(closed=ANEW) if letter.is_open else letter for letter in letters
         ]
         for name, question in questions.items():
             record = {

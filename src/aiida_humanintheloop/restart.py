@@ -132,9 +132,7 @@ class InteractiveRestartWorkChain(  # type: ignore[misc]  # both have a `define`
         if status is None:
             return super()._after_decisions()
         (letter,) = self.mailbox.last_batch()
-        if letter.is_open:  # the worker was killed before it could pause
-            self.ask(inputs=self.question_on_changes())
-        elif letter.name == "inputs":
+        if letter.name == "inputs":
             self._change_inputs(status)
         elif self.answer().value == CHANGE:
             self.ask(inputs=self.question_on_changes())
