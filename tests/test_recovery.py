@@ -16,8 +16,9 @@ from aiida_humanintheloop.inbox import answer, history, wait_for_question
 from aiida_humanintheloop.letter import timestamp
 from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
-from tests.dying import AskAfterAFailure, AskBeforeLongFunction
-from tests.faults import kill_worker, restart_daemon
+from tests.asking import AskInTwoChildren
+from tests.dying import AskAfterAFailure, AskAndLoseBroker, AskBeforeLongFunction
+from tests.faults import all_workers_listen, hang_up, kill_worker, restart_daemon
 from tests.game import a_wrong_guess
 from tests.patience import wait_until
 from tests.processes import ended, kill_unfinished, paused
@@ -71,14 +72,56 @@ def test_a_task_that_was_lost_is_made_anew(
 
 
 @pytest.mark.restarts_daemon
-def test_a_worker_that_starts_looks_for_what_had_begun(
-    without_task: WorkChainNode, game: WorkChainNode
+@pytest.mark.parametrize("state", ["created", "running"])
+def test_a_worker_that_starts_looks_for_what_has_no_task(
+    without_task: WorkChainNode, game: WorkChainNode, state: str
 ) -> None:
-    """The worker before it may have died in a step, and the task on its way to it."""
-    without_task.set_process_state("running")
+    """The worker before it may have died in a step, or when it had just lost a task."""
+    without_task.set_process_state(state)
     restart_daemon()
     wait_until(lambda: paused(without_task), "somebody has brought it back")
     assert paused(game)
+
+
+@pytest.mark.restarts_daemon
+def test_a_step_that_loses_its_broker_runs_again(
+    ask: Callable[..., WorkChainNode], tmp_path: Path
+) -> None:
+    """A function tells of each of its states, and would fail with whoever calls it.
+
+    With RabbitMQ it does in a worker that told of nothing before.
+    """
+    question = Question("Go?", validator="lose_broker")
+    node = ask(AskAndLoseBroker, question=question, folder=Str(str(tmp_path)))
+    kill_worker()
+    hang_up()
+    assert answer(node, "yes").outcome in ("accepted", "kept")
+    ended(node)
+    wait_until(all_workers_listen, "the broker knows all workers")
+    assert node.outputs.answer["value"] == "yes"
+    assert all(each.is_terminated for each in node.called_descendants)
+
+
+@pytest.mark.restarts_daemon
+def test_who_waits_for_two_goes_on_waiting_for_the_second(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """It was loaded anew, and what it was before still hears of the first one."""
+    parent = ask(AskInTwoChildren, question=Question("Go?"))
+    wait_until(lambda: refresh() or len(parent.called) == 2, "both are there")
+    first, second = sorted(parent.called, key=lambda each: each.pk)
+    for child in (first, second):
+        wait_until(lambda child=child: paused(child), f"{child.pk} asks")
+    failing = ask(AskAfterAFailure, question=Question("?"), is_caught=Bool(True))
+    assert answer(first, "yes").accepted
+    ended(first)
+    left = f"Waiting for child processes: {second.pk}"
+    wait_until(lambda: refresh() or parent.process_status == left, "it knows")
+    kill_worker()
+    assert answer(second, "yes").outcome in ("accepted", "kept")
+    assert answer(failing, "yes").outcome in ("accepted", "kept")
+    ended(second)
+    ended(parent)
 
 
 @pytest.mark.restarts_daemon

@@ -27,6 +27,7 @@ from . import database, lifeline, ownership
 from .database import DatabaseLost
 from .exceptions import Unreachable
 from .leftovers import end_leftovers
+from .lifeline import BrokerLost
 from .rest import Rest, rest_of
 from .slots import Slots
 
@@ -159,6 +160,12 @@ class Custody:
                 except (DatabaseLost, SQLAlchemyError) as error:
                     if not database.is_lost(error):
                         raise
+                except BrokerLost as lost:
+                    _LOGGER.warning(
+                        "%d goes on from its last checkpoint, without a broker: %r",
+                        self.pk,
+                        lost.__cause__,
+                    )
                 except (_NotYet, _Reload):
                     pass
                 if self._next_rest is not None:

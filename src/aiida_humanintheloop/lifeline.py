@@ -1,10 +1,12 @@
-"""End a worker that its broker has lost, so that the daemon starts one that it knows.
+"""What a worker does when its broker goes away, so that no process fails for that.
 
 A ZeroMQ broker that was killed is started anew by the daemon, at another address and
 without knowledge of any worker. The workers of aiida-core 2.9 do not notice: no task
-and no message reaches them any more, until somebody restarts the daemon. RabbitMQ needs
-none of this: its client connects again by itself. But what goes away in the moment of a
-subscription may hold the name for ever, see `custody`.
+and no message reaches them any more, until somebody restarts the daemon: such a worker
+is ended, and the daemon starts one that the broker knows. RabbitMQ needs none of this:
+its client connects again by itself. But what goes away in the moment of a subscription
+may hold the name for ever, see `custody`, and a step fails that needs the broker in the
+moment in which it goes away, as each function does to tell of its state.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from traceback import walk_tb
 from typing import Any
 from weakref import WeakSet
 
@@ -21,7 +26,7 @@ from aiida.common.log import AIIDA_LOGGER
 from aiida.engine.runners import Runner
 from aiida.manage import get_manager
 
-__all__ = ["end_worker", "hold", "is_away"]
+__all__ = ["BrokerLost", "end_worker", "hold", "is_away", "lost_not_failed"]
 
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.lifeline")
 _ENDPOINT = "_router_endpoint"
@@ -29,7 +34,17 @@ _LOOK_AGAIN_SECONDS = 0.5
 # An orderly end writes nothing that matters, and may wait for what is gone.
 _END_SECONDS = 10
 
+# In whose code an error of the broker begins, and not one of what else a step talks to.
+_CLIENTS = ("kiwipy.", "aio_pika.", "aiormq.", "aiida.brokers.")
+
 _held: WeakSet[Runner] = WeakSet()
+
+
+class BrokerLost(BaseException):
+    """The broker went away in the middle of a step.
+
+    Not an Exception, and followed by the same, as `database.DatabaseLost`.
+    """
 
 
 def hold(runner: Runner) -> None:
@@ -81,3 +96,25 @@ def is_away(error: Exception) -> bool:
     # aio_pika says in words alone that it is closed, or is not yet open again.
     in_words = isinstance(error, RuntimeError) and "Connection" in str(error)
     return in_words or isinstance(error, known)
+
+
+@contextmanager
+def lost_not_failed() -> Iterator[None]:
+    """Have a broker that goes away not end the process that runs within.
+
+    :raises BrokerLost: in place of whatever that was noticed by.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_away(error) and _is_of_client(error):
+            raise BrokerLost from error
+        raise
+
+
+def _is_of_client(error: Exception) -> bool:
+    """Return whether an error was raised in the code of a client of a broker."""
+    modules = [
+        frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)
+    ]
+    return any(module.startswith(_CLIENTS) for module in modules)

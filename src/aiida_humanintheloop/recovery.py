@@ -4,8 +4,8 @@ Two things of aiida-core 2.9 are lost when the database goes away for a moment. 
 loaded is cut off from it, and every process of the worker would fail or stand still:
 such a process is loaded again. And a task that is delivered meanwhile is acknowledged
 as failed before any code of ours is asked: a process that no worker has gets a new one.
-So does one that had begun, and whose task was lost by a worker that died before it had
-looked, or by this one before it had anything of ours.
+The worker that lost it may die before it has looked, so each worker looks after its
+start, too.
 
 An answer may be kept by a client in the very moment in which the process is loaded, and
 looks for one in vain: the worker looks now and then.
@@ -23,7 +23,7 @@ from aiida.orm import QueryBuilder, WorkChainNode
 from plumpy.process_comms import MessageBuilder
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import database, ownership
+from . import backlog, database, ownership
 from .connection import Connection
 from .custody import Custody
 from .database import DatabaseLost
@@ -39,8 +39,10 @@ _LOOK_AGAIN_SECONDS = 0.5
 _QUIET_SECONDS = 5.0
 # To put one to rest takes a few ms, and others want the worker, too.
 _REST_TOGETHER = 10
-# What nobody has begun may well queue behind others.
+# What has begun is looked for first. What has not may queue behind others: it is looked
+# for when nothing queues any more.
 _BEGUN = {"attributes.process_state": {"in": ["running", "waiting"]}}
+_NOT_BEGUN = {"attributes.process_state": "created"}
 
 _watched: WeakKeyDictionary[Runner, asyncio.Task[None]] = WeakKeyDictionary()
 
@@ -56,7 +58,7 @@ async def _watch() -> None:
     """Look after the processes of this worker for as long as it lives."""
     clock = asyncio.get_running_loop().time
     # The worker before this one may have died before it had looked for lost tasks.
-    missing: dict[str, Any] | None = _BEGUN
+    missing: list[dict[str, Any]] = [_BEGUN, _NOT_BEGUN]
     losses = (Custody.reloads, database.losses())
     news, quiet_since, look = Custody.news, clock(), clock()
     while True:
@@ -71,13 +73,15 @@ async def _watch() -> None:
                 return_exceptions=True,  # the database is away, and it goes on waiting
             )
             if (Custody.reloads, database.losses()) != losses:
-                losses, missing = (Custody.reloads, database.losses()), {}
+                losses = (Custody.reloads, database.losses())
+                missing = [_BEGUN, _NOT_BEGUN]
             if Custody.news != news:
                 news, quiet_since = Custody.news, clock()
-            if missing is not None and clock() >= quiet_since + _QUIET_SECONDS:
+            if missing and clock() >= quiet_since + _QUIET_SECONDS:
                 quiet_since = clock()
-                await _bring_back(unfinished(missing))
-                missing = None
+                if missing[0] is _BEGUN or await backlog.is_empty():
+                    await _bring_back(unfinished(missing[0]))
+                    missing = missing[1:]
             elif clock() >= look:
                 look = clock() + _QUIET_SECONDS
                 _look_for_kept_answers()

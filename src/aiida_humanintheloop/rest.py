@@ -134,6 +134,7 @@ def _callers(pks: Iterable[int]) -> dict[int, list[int]]:
             WorkflowNode,
             with_outgoing="it",
             edge_filters={"type": LinkType.CALL_WORK.value},
+            filters=database.UNFINISHED,
             project="id",
         )
         found = {pk: caller_pk for pk, caller_pk in query.all()}

@@ -8,6 +8,7 @@ more slots instead: one for each process that stands still. See docs/waiting.md.
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -23,6 +24,8 @@ from aiida.engine.runners import Runner
 from aiida.manage import get_config_option, get_manager
 from plumpy.communications import convert_to_comm
 from plumpy.futures import unwrap_kiwi_future
+
+from . import lifeline
 
 __all__ = ["Slots"]
 
@@ -42,8 +45,9 @@ class Slots:
         """Begin with the slots that the worker was given."""
         self._loop = runner.loop
         self._waiting: dict[int, tuple[int, ...]] = {}
-        self._extra = self._told = 0
-        self._broker = _broker_of(runner, self._tell)
+        self._told = 0
+        self._due: asyncio.TimerHandle | None = None
+        self._broker = _broker_of(runner, self._tell_soon)
 
     @classmethod
     def of(cls, runner: Runner) -> Slots:
@@ -59,27 +63,37 @@ class Slots:
         :param callers: the processes that wait for it in turn, in whatever worker.
         """
         self._waiting[pk] = (pk, *callers)
-        self._tell_soon()
+        self._tell_if_changed()
 
     def take_back(self, pk: int) -> None:
         """Count a process again, since it goes on or has ended."""
         if self._waiting.pop(pk, None) is not None:
+            self._tell_if_changed()
+
+    @property
+    def _extra(self) -> int:
+        return len(set(chain.from_iterable(self._waiting.values())))
+
+    def _tell_if_changed(self) -> None:
+        if self._extra != self._told:
             self._tell_soon()
 
-    def _tell_soon(self) -> None:
-        extra = len(set(chain.from_iterable(self._waiting.values())))
-        if extra != self._extra and self._extra == self._told:
-            self._loop.call_later(_TOGETHER_SECONDS, self._tell)
-        self._extra = extra
+    def _tell_soon(self, seconds: float = _TOGETHER_SECONDS) -> None:
+        if self._due is None:
+            self._due = self._loop.call_later(seconds, self._tell)
 
     def _tell(self) -> None:
-        self._told = self._extra
+        self._due, extra = None, self._extra
         try:
             if self._broker is not None:
-                self._broker.declare(self._extra)
-        except Exception:
-            _LOGGER.exception("the broker was not told of %d more slots", self._extra)
-            self._loop.call_later(_TRY_AGAIN_SECONDS, self._tell)
+                self._broker.declare(extra)
+            self._told = extra
+        except Exception as error:
+            if lifeline.is_away(error):
+                _LOGGER.warning("the broker is not told of %d more slots yet", extra)
+            else:
+                _LOGGER.exception("the broker was not told of %d more slots", extra)
+            self._tell_soon(_TRY_AGAIN_SECONDS)
 
 
 class _Broker(ABC):

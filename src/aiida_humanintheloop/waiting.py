@@ -20,16 +20,16 @@ from plumpy.persistence import LoadSaveContext
 from plumpy.process_states import State
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import lifeline, ownership, recovery
+from . import database, lifeline, ownership, recovery
 from .custody import Custody
 from .database import (
     DatabaseLost,
     attach,
     is_detached,
-    lost_not_failed,
     one_commit,
 )
 from .exceptions import Unreachable
+from .lifeline import BrokerLost
 from .slots import Slots
 
 __all__ = ["WaitingWorkChain"]
@@ -119,6 +119,19 @@ class WaitingWorkChain(WorkChain):
         if self.paused:
             self._give_slot_back()
 
+    def call_soon(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call back from the loop, unless the process has been loaded anew since.
+
+        What it waits for still knows this one, too, and what fails in this one would
+        take the checkpoint from the other.
+        """
+        return None if self._closed else super().call_soon(callback, *args, **kwargs)
+
+    def callback_excepted(self, *args: Any) -> None:
+        """Fail, unless the process has been loaded anew since."""
+        if not self._closed:
+            super().callback_excepted(*args)
+
     def look_again(self) -> None:
         """Take up what happened meanwhile, as far as no message told of it."""
         self.touch()
@@ -144,7 +157,8 @@ class WaitingWorkChain(WorkChain):
         try:
             caller = None if self._parent_pid is None else self.node.caller
             while caller is not None:
-                callers.append(int(caller.pk or 0))
+                if not caller.is_terminated:
+                    callers.append(int(caller.pk or 0))
                 caller = caller.caller
         except SQLAlchemyError:
             self.logger.warning("the slots of the callers are not given back")
@@ -195,10 +209,14 @@ class WaitingWorkChain(WorkChain):
         """Do what a message says; who sent it is told where the database is away."""
 
         def tell() -> Any:
+            if self._closed and not self.has_terminated():
+                raise Unreachable("The process is being loaded anew: try again.")
             try:
                 return callback(*args, **kwargs)
             except DatabaseLost as lost:
                 raise Unreachable("The database is away: try again.") from lost
+            except BrokerLost as lost:
+                raise Unreachable("The broker went away: try again.") from lost
 
         return super()._schedule_rpc(tell)
 
@@ -240,13 +258,17 @@ class WaitingWorkChain(WorkChain):
 
     @contextmanager
     def _lost_not_failed(self) -> Iterator[None]:
-        """Have a database that goes away not fail the process, where it is reloaded."""
+        """Have a database or broker that goes away not fail what can be loaded again.
+
+        :raises DatabaseLost: in place of whatever the one was noticed by.
+        :raises BrokerLost: in place of whatever the other was noticed by.
+        """
         if not self.is_in_custody:
             yield
             return
         if self.is_stale:
             raise DatabaseLost
-        with lost_not_failed():
+        with database.lost_not_failed(), lifeline.lost_not_failed():
             yield
 
     def _do_step(self) -> Any:
@@ -285,7 +307,7 @@ class WaitingWorkChain(WorkChain):
         return paused
 
     def on_entering(self, state: State) -> None:
-        """Prepare for a state; a database that goes away does not fail it."""
+        """Prepare for a state; what goes away meanwhile does not fail it."""
         with self._lost_not_failed():
             super().on_entering(state)
 
