@@ -7,14 +7,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
+import kiwipy
 import psutil
 import pytest
 from aiida.engine import submit
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.engine.processes.control import pause_processes, play_processes
 from aiida.manage import get_manager
-from aiida.orm import Dict, WorkChainNode
+from aiida.orm import Dict, QueryBuilder, WorkChainNode
 
 from aiida_humanintheloop import Answer, Question, Verdict
 from aiida_humanintheloop.inbox import Connection, Conversation
@@ -236,6 +238,34 @@ def test_play_while_nothing_is_asked_does_no_harm(
     play_processes([node])
     assert ask_count(node) == 1
     assert paused(node)
+
+
+def test_whoever_hears_of_a_state_finds_it(
+    submit_game: Callable[..., WorkChainNode],
+) -> None:
+    """The news of it goes out when it is in the database, and not before."""
+    heard: list[tuple[int, str]] = []
+
+    def hear(_comm: Any, _body: Any, sender: int, *_: Any) -> None:
+        query = QueryBuilder().append(WorkChainNode, filters={"id": sender})
+        query.add_projection(WorkChainNode, "attributes.process_state")
+        heard.append((sender, *query.all(flat=True)))
+        get_manager().get_profile_storage().get_session().close()  # of this thread
+
+    subject = "state_changed.created.running"
+    communicator = get_manager().get_communicator()
+    name = communicator.add_broadcast_subscriber(
+        kiwipy.BroadcastFilter(hear, subject=subject)
+    )
+    # The ZeroMQ broker forwards only to who can be called, too.
+    called = communicator.add_rpc_subscriber(lambda *_: None)
+    try:
+        games = [submit_game() for _ in range(20)]
+        wait_until(lambda: len(heard) == len(games), "all are heard of")
+    finally:
+        communicator.remove_broadcast_subscriber(name)
+        communicator.remove_rpc_subscriber(called)
+    assert set(heard) == {(game.pk, "running") for game in games}
 
 
 def test_a_worker_that_dies_between_question_and_pause_asks_once(

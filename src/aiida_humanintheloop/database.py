@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -25,6 +25,7 @@ from .exceptions import Unreachable
 __all__ = [
     "UNFINISHED",
     "DatabaseLost",
+    "after_commit",
     "attach",
     "catch_up",
     "is_detached",
@@ -45,6 +46,8 @@ _LOOK_AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 15.0
 _MOST_NESTED = 10
 _losses = 0
+# What is to be done when what is being written is there; None while nothing is.
+_afterwards: list[Callable[[], None]] | None = None
 # How psycopg names that the server is away, goes away, or has only just come.
 _AWAY = re.compile(
     r"psycopg\.(OperationalError"
@@ -75,6 +78,8 @@ def one_commit() -> Iterator[None]:
         yield
         return
     session = storage.get_session()
+    global _afterwards
+    due: list[Callable[[], None]] = []
     try:
         session.commit()  # what was read before is read anew within
         if session.bind.dialect.name == "sqlite":
@@ -82,12 +87,28 @@ def one_commit() -> Iterator[None]:
             # else wrote in between; one that begins as a writer waits its turn.
             session.execute(text("BEGIN IMMEDIATE"))
         with storage.transaction():
+            _afterwards = due
             yield
     except BaseException as error:
+        _afterwards = None
         _roll_back(session)
         if is_lost(error):
             raise DatabaseLost from error
         raise
+    _afterwards = None
+    for callback in due:
+        callback()
+
+
+def after_commit(callback: Callable[[], None]) -> None:
+    """Do something when what is being written is there for all to see.
+
+    At once where nothing is being written, and never where it is not written after all.
+    """
+    if _afterwards is None:
+        callback()
+    else:
+        _afterwards.append(callback)
 
 
 def lock(entity: Entity[Any, Any]) -> None:

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import kiwipy
+from aiida.common.log import AIIDA_LOGGER
 from aiida.engine import WorkChain
 from aiida.engine.runners import Runner
 from aiida.orm import Node
@@ -35,6 +36,8 @@ from .slots import Slots
 __all__ = ["WaitingWorkChain"]
 
 
+_LOGGER = AIIDA_LOGGER.getChild("humanintheloop.waiting")
+_NOBODY_IS_TOLD = "nobody is told of a new state: no broker"
 _WAKE_SECONDS = (0.005, 0.1)
 _IDLE_SECONDS = 10.0
 
@@ -59,6 +62,23 @@ class _ListensForIt:
 
     def __init__(self, communicator: kiwipy.Communicator) -> None:
         self._communicator = communicator
+
+    def broadcast_send(self, *args: Any, **kwargs: Any) -> bool:
+        """Tell of what is being written as soon as it is.
+
+        Whoever hears of it looks; and RabbitMQ may be away, which takes ten seconds to
+        say, in which nobody else could write.
+        """
+        database.after_commit(partial(self._broadcast, *args, **kwargs))
+        return True
+
+    def _broadcast(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            self._communicator.broadcast_send(*args, **kwargs)
+        except Exception as error:
+            if not lifeline.is_away(error):
+                raise
+            _LOGGER.warning(_NOBODY_IS_TOLD)
 
     def add_rpc_subscriber(self, _subscriber: Any, identifier: str) -> str:
         """Leave it to the custody."""
@@ -313,21 +333,18 @@ class WaitingWorkChain(WorkChain):
 
     def on_entered(self, from_state: State | None) -> None:
         """Write the state and its checkpoint together, unless others wait for it."""
-        if from_state is None or self.has_terminated():
-            with self._lost_not_failed():
-                self._write_and_tell(from_state)
-            return
-        with self._one_commit():
+        is_one = from_state is not None and not self.has_terminated()
+        with self._one_commit() if is_one else self._lost_not_failed():
             self._write_and_tell(from_state)
 
     def _write_and_tell(self, from_state: State | None) -> None:
-        """Write the state, and then tell of it, if anybody can hear it."""
+        """Write the state, and tell of it; one that is being made does so at once."""
         try:
             super().on_entered(from_state)
         except Exception as error:
             if not lifeline.is_away(error):
                 raise
-            self.logger.warning("nobody was told of its new state: no broker")
+            _LOGGER.warning(_NOBODY_IS_TOLD)
 
     def update_outputs(self) -> None:
         """Attach new outputs, where there are any at all.
