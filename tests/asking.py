@@ -116,6 +116,28 @@ class AskInRounds(InteractiveWorkChain):
         self.out("answers", Dict({"all": answers}).store())
 
 
+class AskInTurns(InteractiveWorkChain):
+    """Ask two questions twice, of which the second takes an answer after the first."""
+
+    @classmethod
+    def define(cls, spec):
+        """Ask twice."""
+        super().define(spec)
+        spec.outline(cls.put, cls.put, cls.after)
+
+    def put(self):
+        """Ask both."""
+        second = Question("The second?", validator="in_turn")
+        self.ask(first=Question("The first?"), second=second)
+
+    def in_turn(self, value):
+        """Refuse what comes too early."""
+        return None if self.answered("first") else "the first is not answered yet"
+
+    def after(self):
+        """Go on."""
+
+
 class AskTwoInTime(InteractiveWorkChain):
     """Ask two questions, and end where nobody answers the second."""
 

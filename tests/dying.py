@@ -120,6 +120,23 @@ def quickly(folder):
     return folder.clone()
 
 
+class SubmitWithoutBroker(AskBeforeLongFunction):
+    """Have the broker stand still between an answer and a step that submits, once."""
+
+    def stop_broker(self, value):
+        """Accept whatever it is; stop the broker where that was not done before."""
+        stopped = Path(self.inputs.folder.value) / "stopped"
+        if not stopped.exists():
+            stopped.touch()
+            for each in services("broker"):
+                each.suspend()
+
+    def after(self):
+        """Submit another that asks."""
+        question = Dict(Question("Submitted?").to_record())
+        return self.to_context(child=self.submit(AskOne, question=question))
+
+
 class AskAfterAFailure(AskOne):
     """Ask, after a query that fails: the engine closes its session then."""
 

@@ -25,7 +25,7 @@ from aiida_humanintheloop import (
 )
 from aiida_humanintheloop.inbox import Conversation, answer, history
 from aiida_humanintheloop.mailbox import Mailbox
-from tests.asking import AskInRestart, AskOne, AskTwo
+from tests.asking import AskInRestart, AskInTurns, AskOne, AskTwo
 from tests.commands import verdi
 from tests.patience import wait_until
 from tests.processes import ended, paused
@@ -160,6 +160,20 @@ def test_of_two_questions_any_can_be_enough(
         first, _ = talk.mailbox.letters()
         assert first.closed == "question 2 was answered"
     assert node.outputs.answers.get_dict() == {"second": "b"}
+
+
+def test_a_validator_sees_the_round_that_it_judges(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """The answers of the round before are no longer the last ones."""
+    node = ask(AskInTurns)
+    for text in ("one", "two"):
+        refused = answer(node, text, question="second")
+        assert "the first is not answered yet" in refused.reason
+        assert answer(node, text, question="first").accepted
+        assert answer(node, text, question="second").accepted
+        wait_until(lambda: refresh() or paused(node) or node.is_terminated, "it asks")
+    ended(node)
 
 
 def test_an_answer_that_has_arrived_is_not_kept_as_well(

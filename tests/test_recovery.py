@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,12 +18,24 @@ from aiida_humanintheloop.letter import timestamp
 from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
 from tests.asking import AskInTwoChildren
-from tests.dying import AskAfterAFailure, AskAndLoseBroker, AskBeforeLongFunction
-from tests.faults import all_workers_listen, hang_up, kill_worker, restart_daemon
+from tests.daemon_log import DaemonLog
+from tests.dying import (
+    AskAfterAFailure,
+    AskAndLoseBroker,
+    AskBeforeLongFunction,
+    SubmitWithoutBroker,
+)
+from tests.faults import (
+    all_workers_listen,
+    hang_up,
+    kill_worker,
+    restart_daemon,
+    services,
+)
 from tests.game import a_wrong_guess
 from tests.patience import wait_until
 from tests.processes import ended, kill_unfinished, paused
-from tests.profile import refresh
+from tests.profile import PROFILE, refresh
 
 
 @pytest.fixture
@@ -100,6 +113,29 @@ def test_a_step_that_loses_its_broker_runs_again(
     wait_until(all_workers_listen, "the broker knows all workers")
     assert node.outputs.answer["value"] == "yes"
     assert all(each.is_terminated for each in node.called_descendants)
+
+
+@pytest.mark.restarts_daemon
+@pytest.mark.skipif(PROFILE is None, reason="a message to ZeroMQ never fails")
+def test_a_step_that_cannot_submit_does_so_once_more(
+    ask: Callable[..., WorkChainNode], tmp_path: Path
+) -> None:
+    """And not again and again until its broker takes what it submits."""
+    question = Question("Go?", validator="stop_broker")
+    node = ask(SubmitWithoutBroker, question=question, folder=Str(str(tmp_path)))
+    hang_up()
+    log = DaemonLog()
+    try:
+        assert answer(node, "yes").outcome in ("accepted", "kept")
+        wait_until(lambda: "without a broker" in log.news(), "the step has failed")
+        time.sleep(3)  # that nothing happens cannot be waited for
+        assert (refresh(), len(node.called)) == (None, 1)
+    finally:
+        for each in services("broker"):
+            each.resume()
+    wait_until(lambda: refresh() or len(node.called) == 2, "it submits once more")
+    wait_until(lambda: paused(max(node.called, key=lambda x: x.pk)), "that one asks")
+    assert len(node.called) == 2
 
 
 @pytest.mark.restarts_daemon

@@ -290,6 +290,8 @@ class Conversation:
             reason = f"The deadline of question {letter.id} has passed."
             return Verdict("refused", reason, letter.id)
         first = self._leave(answer)
+        if taken := self.mailbox.taken(answer):  # an earlier try has arrived meanwhile
+            return _accepted(taken[-1])
         if first.key != answer.key:
             return Verdict(
                 "refused",

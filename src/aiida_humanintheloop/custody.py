@@ -166,6 +166,7 @@ class Custody:
                         self.pk,
                         lost.__cause__,
                     )
+                    await lifeline.returns(self._runner.communicator)
                 except (_NotYet, _Reload):
                     pass
                 if self._next_rest is not None:

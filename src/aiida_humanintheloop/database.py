@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -46,8 +47,16 @@ _LOOK_AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 15.0
 _MOST_NESTED = 10
 _losses = 0
-# What is to be done when what is being written is there; None while nothing is.
-_afterwards: list[Callable[[], None]] | None = None
+
+
+class _Writing(threading.local):
+    """What a thread writes, each in a session of its own."""
+
+    #: What is to be done when it is written; None while nothing is.
+    afterwards: list[Callable[[], None]] | None = None
+
+
+_writing = _Writing()
 # How psycopg names that the server is away, goes away, or has only just come.
 _AWAY = re.compile(
     r"psycopg\.(OperationalError"
@@ -78,7 +87,6 @@ def one_commit() -> Iterator[None]:
         yield
         return
     session = storage.get_session()
-    global _afterwards
     due: list[Callable[[], None]] = []
     try:
         session.commit()  # what was read before is read anew within
@@ -87,15 +95,15 @@ def one_commit() -> Iterator[None]:
             # else wrote in between; one that begins as a writer waits its turn.
             session.execute(text("BEGIN IMMEDIATE"))
         with storage.transaction():
-            _afterwards = due
+            _writing.afterwards = due
             yield
     except BaseException as error:
-        _afterwards = None
+        _writing.afterwards = None
         _roll_back(session)
         if is_lost(error):
             raise DatabaseLost from error
         raise
-    _afterwards = None
+    _writing.afterwards = None
     for callback in due:
         callback()
 
@@ -105,10 +113,10 @@ def after_commit(callback: Callable[[], None]) -> None:
 
     At once where nothing is being written, and never where it is not written after all.
     """
-    if _afterwards is None:
+    if _writing.afterwards is None:
         callback()
     else:
-        _afterwards.append(callback)
+        _writing.afterwards.append(callback)
 
 
 def lock(entity: Entity[Any, Any]) -> None:

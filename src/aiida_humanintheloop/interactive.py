@@ -61,7 +61,7 @@ class InteractiveWorkChain(ReceivingWorkChain):
             the decision; for a question for a node, that node.
         :raises LookupError: if it was not answered (see `answered`), or not asked.
         """
-        for letter in self.mailbox.last_batch():
+        for letter in self._last_batch():
             if name in (None, letter.name) and letter.answer is not None:
                 return self._node_of(letter)
         raise LookupError(f"no answer{f' to {name}' if name else ''} is there")
@@ -87,8 +87,12 @@ class InteractiveWorkChain(ReceivingWorkChain):
         """Return whether this question, of those asked last, was answered."""
         return any(
             letter.name == name and letter.answer is not None
-            for letter in self.mailbox.last_batch()
+            for letter in self._last_batch()
         )
+
+    def _last_batch(self) -> list[Letter]:
+        """Return what was asked last, which a validator has before it is answered."""
+        return self.mailbox.last_batch(is_over=not self.paused)
 
     def _check_names(self, question: Question) -> None:
         """Refuse names that would only be missed when somebody has answered."""

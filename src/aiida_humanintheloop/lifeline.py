@@ -11,6 +11,7 @@ moment in which it goes away, as each function does to tell of its state.
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import os
 import signal
@@ -26,7 +27,7 @@ from aiida.common.log import AIIDA_LOGGER
 from aiida.engine.runners import Runner
 from aiida.manage import get_manager
 
-__all__ = ["BrokerLost", "end_worker", "hold", "is_away", "lost_not_failed"]
+__all__ = ["BrokerLost", "end_worker", "hold", "is_away", "lost_not_failed", "returns"]
 
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.lifeline")
 _ENDPOINT = "_router_endpoint"
@@ -34,10 +35,14 @@ _LOOK_AGAIN_SECONDS = 0.5
 # An orderly end writes nothing that matters, and may wait for what is gone.
 _END_SECONDS = 10
 
+# For any other beginning each process of a worker would create a task.
+_HEARD_BY_NOBODY = "state_changed.broker.returned"
+
 # In whose code an error of the broker begins, and not one of what else a step talks to.
 _CLIENTS = ("kiwipy.", "aio_pika.", "aiormq.", "aiida.brokers.")
 
 _held: WeakSet[Runner] = WeakSet()
+_one_at_a_time = asyncio.Lock()
 
 
 class BrokerLost(BaseException):
@@ -90,6 +95,7 @@ def is_away(error: Exception) -> bool:
         concurrent.futures.TimeoutError,
         kiwipy.TimeoutError,
         kiwipy.CommunicatorClosed,
+        kiwipy.TaskRejected,
         AMQPError,
         ChannelInvalidStateError,
     )
@@ -110,6 +116,26 @@ def lost_not_failed() -> Iterator[None]:
         if is_away(error) and _is_of_client(error):
             raise BrokerLost from error
         raise
+
+
+async def returns(communicator: Any) -> None:
+    """Wait until the broker takes what is sent, or says something else of it.
+
+    A step that submits makes a child each time that it runs: it is to do so once more,
+    and not again and again until it can.
+    """
+    async with _one_at_a_time:
+        while True:
+            try:
+                await asyncio.to_thread(
+                    communicator.broadcast_send, None, None, _HEARD_BY_NOBODY
+                )
+            except Exception as error:
+                if not is_away(error):
+                    return  # the step will hear the same
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            else:
+                return
 
 
 def _is_of_client(error: Exception) -> bool:

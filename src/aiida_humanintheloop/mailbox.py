@@ -78,13 +78,15 @@ class Mailbox:
         """Return the questions that wait for an answer, oldest first."""
         return [letter for letter in self.letters() if letter.is_open]
 
-    def last_batch(self) -> list[Letter]:
-        """Return what was asked together, last, and waits for nobody any more.
+    def last_batch(self, is_over: bool = True) -> list[Letter]:
+        """Return what was asked together, last.
 
-        A step that was interrupted after it had asked runs again, and wants the answer
-        that it began with.
+        :param is_over: of what waits for nobody any more. A step that was interrupted
+            after it had asked runs again, and wants the answer that it began with.
         """
-        letters = [x for x in self.letters() if not x.is_open and x.closed != ANEW]
+        letters = self.letters()
+        if is_over:
+            letters = [x for x in letters if not x.is_open and x.closed != ANEW]
         return [letter for letter in letters if letter.batch == letters[-1].batch]
 
     def kept(self) -> Answer | None:
