@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from aiida.common import AttributeDict
-from aiida.engine import BaseRestartWorkChain, WorkChain, while_
+from aiida.engine import WorkChain, while_
 from aiida.orm import Dict, Int, Str
-from aiida.plugins import CalculationFactory
 
-from aiida_humanintheloop import Integer, InteractiveWorkChain, Question
+from aiida_humanintheloop import InteractiveWorkChain, Question
 from aiida_humanintheloop.replay import REPLAY
 
 
@@ -270,35 +268,6 @@ class AskAndEnd(AskOne):
         if self.inputs.question["text"] == "Fail?":
             raise RuntimeError("as the author did not want")
         return self.exit_codes.ERROR_NOBODY_CARED
-
-
-class AskInRestart(InteractiveWorkChain, BaseRestartWorkChain):
-    """The mixin: ask for a number, then add it in a restartable calculation."""
-
-    _process_class = CalculationFactory("core.arithmetic.add")
-
-    @classmethod
-    def define(cls, spec):
-        """Ask before the loop of the base class."""
-        super().define(spec)
-        spec.expose_inputs(cls._process_class, namespace="add")
-        spec.expose_outputs(cls._process_class)
-        spec.outline(
-            cls.setup,
-            cls.put,
-            cls.take,
-            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
-            cls.results,
-        )
-
-    def put(self):
-        """Ask for the second number."""
-        self.ask(Question("Add how much?", Integer(), default=1))
-
-    def take(self):
-        """Go on with the answer as an input."""
-        inputs = self.exposed_inputs(self._process_class, "add")
-        self.ctx.inputs = AttributeDict({**inputs, "y": self.answer()})
 
 
 class Parent(WorkChain):

@@ -66,12 +66,18 @@ class AskAndDieAfter(AskOne):
         die_once(self.node)
 
 
+def note_first(folder, name):
+    """Return whether something was not done before, and note that it is now."""
+    note = Path(folder.value) / name
+    is_first = not note.exists()
+    note.touch()
+    return is_first
+
+
 @calcfunction
 def take_long_once(folder):
     """Take long where it has never begun before."""
-    begun = Path(folder.value) / "begun"
-    if not begun.exists():
-        begun.touch()
+    if note_first(folder, "begun"):
         time.sleep(600)
     return Str("done")
 
@@ -82,14 +88,22 @@ def take_long_within(folder):
     return take_long_once(folder)
 
 
-class AskBeforeLongFunction(AskOne):
-    """Run functions after the answer, in which a worker may well die."""
+class _NotesWhatItDid(AskOne):
+    """Have a folder in which to note what is to be done once."""
 
     @classmethod
     def define(cls, spec):
-        """Take where to note that it has begun."""
+        """Take the folder."""
         super().define(spec)
         spec.input("folder", valid_type=Str)
+
+    def is_first(self, name):
+        """Return whether this was not done before, and note that it is now."""
+        return note_first(self.inputs.folder, name)
+
+
+class AskBeforeLongFunction(_NotesWhatItDid):
+    """Run functions after the answer, in which a worker may well die."""
 
     def after(self):
         """Return what was decided, as soon as the functions are done."""
@@ -97,21 +111,19 @@ class AskBeforeLongFunction(AskOne):
         super().after()
 
 
-class AskAndLoseBroker(AskBeforeLongFunction):
+class AskAndLoseBroker(_NotesWhatItDid):
     """Lose the broker between an answer and the step that it is for, once."""
 
     def lose_broker(self, value):
         """Accept whatever it is; kill the broker, and have that be noticed."""
-        killed = Path(self.inputs.folder.value) / "killed"
-        if not killed.exists():
-            killed.touch()
+        if self.is_first("killed"):
             kill(*services("broker"))
             time.sleep(0.5)
 
     def after(self):
         """Call a function, and return what was decided."""
         quickly(self.inputs.folder)
-        AskOne.after(self)
+        super().after()
 
 
 @calcfunction
@@ -120,14 +132,12 @@ def quickly(folder):
     return folder.clone()
 
 
-class SubmitWithoutBroker(AskBeforeLongFunction):
+class SubmitWithoutBroker(_NotesWhatItDid):
     """Have the broker stand still between an answer and a step that submits, once."""
 
     def stop_broker(self, value):
         """Accept whatever it is; stop the broker where that was not done before."""
-        stopped = Path(self.inputs.folder.value) / "stopped"
-        if not stopped.exists():
-            stopped.touch()
+        if self.is_first("stopped"):
             for each in services("broker"):
                 each.suspend()
 

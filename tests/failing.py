@@ -1,4 +1,4 @@
-"""Work chains whose calculations fail, and that ask a person what to do then."""
+"""Work chains that restart what fails, and ask a person: before it, or then."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from aiida.engine import (
 from aiida.orm import Bool, Dict, Int
 from aiida.plugins import CalculationFactory
 
-from aiida_humanintheloop import InteractiveRestartWorkChain
+from aiida_humanintheloop import (
+    Integer,
+    InteractiveRestartWorkChain,
+    InteractiveWorkChain,
+    Question,
+)
 
 
 class GiveUp(BaseRestartWorkChain):
@@ -38,6 +43,31 @@ class GiveUp(BaseRestartWorkChain):
     def prepare(self):
         """Begin with the inputs as they are."""
         self.ctx.inputs = self.exposed_inputs(self._process_class, "add")
+
+
+class AskInRestart(InteractiveWorkChain, GiveUp):
+    """The mixin: ask for a number, then add it in a restartable calculation."""
+
+    @classmethod
+    def define(cls, spec):
+        """Ask before the loop of the base class."""
+        super().define(spec)
+        spec.outline(
+            cls.setup,
+            cls.put,
+            cls.take,
+            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
+            cls.results,
+        )
+
+    def put(self):
+        """Ask for the second number."""
+        self.ask(Question("Add how much?", Integer(), default=1))
+
+    def take(self):
+        """Go on with the answer as an input."""
+        self.prepare()
+        self.ctx.inputs = AttributeDict({**self.ctx.inputs, "y": self.answer()})
 
 
 @calcfunction

@@ -25,8 +25,9 @@ from aiida_humanintheloop import (
 )
 from aiida_humanintheloop.inbox import Conversation, answer, history
 from aiida_humanintheloop.mailbox import Mailbox
-from tests.asking import AskInRestart, AskInTurns, AskOne, AskTwo
+from tests.asking import AskInTurns, AskOne, AskTwo
 from tests.commands import verdi
+from tests.failing import AskInRestart
 from tests.patience import wait_until
 from tests.processes import ended, paused
 from tests.profile import refresh

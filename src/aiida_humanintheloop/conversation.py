@@ -86,12 +86,6 @@ def _asks(node: WorkChainNode) -> bool:
         return bool(Mailbox(node).letters())
 
 
-def _accepted(letter: Letter) -> Verdict:
-    """Return the verdict that got lost on its way."""
-    value = letter.answer.value if letter.answer else None
-    return Verdict("accepted", "Accepted.", letter.id, value)
-
-
 class Conversation:
     """One person's talk with one workflow.
 
@@ -274,9 +268,8 @@ class Conversation:
             for letter in self.questions()
             if answer.question is None or letter.is_called(answer.question)
         ]
-        taken = self.mailbox.taken(answer)
-        if taken:  # and only the verdict got lost
-            return _accepted(taken[-1])
+        if verdict := self._lost_verdict(answer):
+            return verdict
         if not meant:
             return verdict_on_late(self.mailbox.letters(), answer)
         if len(meant) > 1:
@@ -290,8 +283,8 @@ class Conversation:
             reason = f"The deadline of question {letter.id} has passed."
             return Verdict("refused", reason, letter.id)
         first = self._leave(answer)
-        if taken := self.mailbox.taken(answer):  # an earlier try has arrived meanwhile
-            return _accepted(taken[-1])
+        if verdict := self._lost_verdict(answer):  # an earlier try arrived meanwhile
+            return verdict
         if first.key != answer.key:
             return Verdict(
                 "refused",
@@ -323,12 +316,18 @@ class Conversation:
                 letter.id,
             )
         look_anew()
-        taken = self.mailbox.taken(answer)
-        if taken:
-            return _accepted(taken[-1])
+        if verdict := self._lost_verdict(answer):
+            return verdict
         if isinstance(reply, str):
             return Verdict("refused", reply, letter.id)
         return Verdict("kept", "Your answer is handed over.", letter.id)
+
+    def _lost_verdict(self, answer: Answer) -> Verdict | None:
+        """Return the verdict on an answer that was taken, and whose reply got lost."""
+        for letter in self.mailbox.taken(answer)[-1:]:
+            value = letter.answer.value if letter.answer else None
+            return Verdict("accepted", "Accepted.", letter.id, value)
+        return None
 
     def _leave(self, answer: Answer) -> Answer:
         """Leave an answer in the extras, and return the one that lies there then."""
@@ -349,8 +348,8 @@ class Conversation:
         while time.monotonic() < deadline:
             look_anew()
             kept = self.mailbox.kept()  # first: one that is taken lies there no more
-            if taken := self.mailbox.taken(answer):
-                return _accepted(taken[-1])
+            if verdict := self._lost_verdict(answer):
+                return verdict
             if kept is None or kept.key != answer.key:
                 reason = (self.node.process_status or "").removeprefix(STATUS).strip()
                 return Verdict("refused", reason or "It was not taken.", letter.id)

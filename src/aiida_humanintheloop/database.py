@@ -47,6 +47,11 @@ _LOOK_AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 15.0
 _MOST_NESTED = 10
 _losses = 0
+# How psycopg names that the server is away, goes away, or has only just come.
+_AWAY = re.compile(
+    r"psycopg\.(OperationalError"
+    r"|errors\.(AdminShutdown|CrashShutdown|CannotConnectNow))\b"
+)
 
 
 class _Writing(threading.local):
@@ -57,11 +62,6 @@ class _Writing(threading.local):
 
 
 _writing = _Writing()
-# How psycopg names that the server is away, goes away, or has only just come.
-_AWAY = re.compile(
-    r"psycopg\.(OperationalError"
-    r"|errors\.(AdminShutdown|CrashShutdown|CannotConnectNow))\b"
-)
 
 
 class DatabaseLost(BaseException):
@@ -98,12 +98,12 @@ def one_commit() -> Iterator[None]:
             _writing.afterwards = due
             yield
     except BaseException as error:
-        _writing.afterwards = None
         _roll_back(session)
         if is_lost(error):
             raise DatabaseLost from error
         raise
-    _writing.afterwards = None
+    finally:
+        _writing.afterwards = None
     for callback in due:
         callback()
 

@@ -72,8 +72,7 @@ async def _watch() -> None:
                 *(each.put_to_rest() for each in idle[:_REST_TOGETHER]),
                 return_exceptions=True,  # the database is away, and it goes on waiting
             )
-            if (Custody.reloads, database.losses()) != losses:
-                losses = (Custody.reloads, database.losses())
+            if losses != (losses := (Custody.reloads, database.losses())):
                 missing = [_BEGUN, _NOT_BEGUN]
             if Custody.news != news:
                 news, quiet_since = Custody.news, clock()

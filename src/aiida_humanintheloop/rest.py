@@ -21,7 +21,7 @@ from .letter import now
 from .mailbox import ANSWER, RECORD, open_letters_of
 from .question import WAIT
 
-__all__ = ["Rest", "rest_of"]
+__all__ = ["Rest", "callers_of", "rest_of"]
 
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.rest")
 
@@ -117,12 +117,15 @@ def _rests(pks: Iterable[int]) -> dict[int, Rest]:
                 if letter.deadline and letter.question.at_deadline != WAIT
             ]
             until[pk] = min(deadlines, default=None)
-    callers = _callers(until)
+    callers = callers_of(until)
     return {pk: Rest(tuple(callers[pk]), until[pk]) for pk in until}
 
 
-def _callers(pks: Iterable[int]) -> dict[int, list[int]]:
-    """Return the workflows that called each of these, through any depth."""
+def callers_of(pks: Iterable[int]) -> dict[int, list[int]]:
+    """Return the workflows that wait for each of these in turn, through any depth.
+
+    :raises sqlalchemy.exc.SQLAlchemyError: if the database is away.
+    """
     caller: dict[int, int] = {}
     called = set(pks)
     while called:

@@ -23,21 +23,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from . import database, lifeline, ownership, recovery
 from .custody import Custody
-from .database import (
-    DatabaseLost,
-    attach,
-    is_detached,
-    one_commit,
-)
+from .database import DatabaseLost, attach, is_detached, one_commit
 from .exceptions import Unreachable
 from .lifeline import BrokerLost
+from .rest import callers_of
 from .slots import Slots
 
 __all__ = ["WaitingWorkChain"]
 
 
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.waiting")
-_NOBODY_IS_TOLD = "nobody is told of a new state: no broker"
 _WAKE_SECONDS = (0.005, 0.1)
 _IDLE_SECONDS = 10.0
 
@@ -57,6 +52,17 @@ def _nodes_in(values: Iterable[Any]) -> Iterator[Node]:
             yield from _nodes_in(value)
 
 
+@contextmanager
+def _told_if_possible() -> Iterator[None]:
+    """Have nobody be told of a state while the broker is away."""
+    try:
+        yield
+    except Exception as error:
+        if not lifeline.is_away(error):
+            raise
+        _LOGGER.warning("nobody is told of a new state: no broker")
+
+
 class _ListensForIt:
     """The communicator of a process whose messages its custody takes and hands on."""
 
@@ -73,12 +79,8 @@ class _ListensForIt:
         return True
 
     def _broadcast(self, *args: Any, **kwargs: Any) -> None:
-        try:
+        with _told_if_possible():
             self._communicator.broadcast_send(*args, **kwargs)
-        except Exception as error:
-            if not lifeline.is_away(error):
-                raise
-            _LOGGER.warning(_NOBODY_IS_TOLD)
 
     def add_rpc_subscriber(self, _subscriber: Any, identifier: str) -> str:
         """Leave it to the custody."""
@@ -172,17 +174,14 @@ class WaitingWorkChain(WorkChain):
         Slots.of(self.runner).give_back(self._pk, self._callers())
 
     def _callers(self) -> list[int]:
-        """Return the PKs of the workflows that called this one, through any depth."""
-        callers: list[int] = []
+        """Return the PKs of the workflows that wait for this one in turn."""
+        if self._parent_pid is None:
+            return []
         try:
-            caller = None if self._parent_pid is None else self.node.caller
-            while caller is not None:
-                if not caller.is_terminated:
-                    callers.append(int(caller.pk or 0))
-                caller = caller.caller
+            return callers_of([self._pk])[self._pk]
         except SQLAlchemyError:
             self.logger.warning("the slots of the callers are not given back")
-        return callers
+            return []
 
     def on_playing(self) -> None:
         """Count against the slots of the worker again."""
@@ -334,17 +333,9 @@ class WaitingWorkChain(WorkChain):
     def on_entered(self, from_state: State | None) -> None:
         """Write the state and its checkpoint together, unless others wait for it."""
         is_one = from_state is not None and not self.has_terminated()
-        with self._one_commit() if is_one else self._lost_not_failed():
-            self._write_and_tell(from_state)
-
-    def _write_and_tell(self, from_state: State | None) -> None:
-        """Write the state, and tell of it; one that is being made does so at once."""
-        try:
+        written = self._one_commit() if is_one else self._lost_not_failed()
+        with written, _told_if_possible():  # one that is being made tells at once
             super().on_entered(from_state)
-        except Exception as error:
-            if not lifeline.is_away(error):
-                raise
-            _LOGGER.warning(_NOBODY_IS_TOLD)
 
     def update_outputs(self) -> None:
         """Attach new outputs, where there are any at all.
