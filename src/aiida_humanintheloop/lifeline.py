@@ -3,10 +3,11 @@
 A ZeroMQ broker that was killed is started anew by the daemon, at another address and
 without knowledge of any worker. The workers of aiida-core 2.9 do not notice: no task
 and no message reaches them any more, until somebody restarts the daemon: such a worker
-is ended, and the daemon starts one that the broker knows. RabbitMQ needs none of this:
-its client connects again by itself. But what goes away in the moment of a subscription
-may hold the name for ever, see `custody`, and a step fails that needs the broker in the
-moment in which it goes away, as each function does to tell of its state.
+is ended, and the daemon starts one that the broker knows. Nor does such a broker always
+notice the end of a worker, see `witness`. RabbitMQ needs none of this: its client
+connects again by itself. But what goes away in the moment of a subscription may hold
+the name for ever, see `custody`, and a step fails that needs the broker in the moment
+in which it goes away, as each function does to tell of its state.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from aiida.common.log import AIIDA_LOGGER
 from aiida.engine.runners import Runner
 from aiida.manage import get_manager
 
+from . import witness
+
 __all__ = ["BrokerLost", "end_worker", "hold", "is_away", "lost_not_failed", "returns"]
 
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.lifeline")
@@ -42,6 +45,7 @@ _HEARD_BY_NOBODY = "state_changed.broker.returned"
 _CLIENTS = ("kiwipy.", "aio_pika.", "aiormq.", "aiida.brokers.")
 
 _held: WeakSet[Runner] = WeakSet()
+_witnesses: list[Any] = []
 _one_at_a_time = asyncio.Lock()
 
 
@@ -61,6 +65,7 @@ def hold(runner: Runner) -> None:
         communicator = broker.get_communicator()
         # Both are private in aiida-core 2.9, and there is no other sign of it.
         if hasattr(broker, _ENDPOINT) and hasattr(communicator, _ENDPOINT):
+            _witnesses.append(witness.stand_by(getattr(communicator, _ENDPOINT)))
             _look(runner, broker, communicator)
         else:
             _LOGGER.warning(
