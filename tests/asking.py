@@ -259,6 +259,15 @@ class AskAgain(InteractiveWorkChain):
             kind.read(plain(value))
 
 
+class AskAndAnswer(AskOne):
+    """Ask twice, and want the second answer in the step that asks."""
+
+    def after(self):
+        """Ask, and do not wait."""
+        self.put()
+        self.answer()
+
+
 class AskAndEnd(AskOne):
     """Ask, and end in the same step all the same."""
 

@@ -137,6 +137,22 @@ def submit_game(daemon: None) -> Iterator[Callable[..., WorkChainNode]]:
 
 
 @pytest.fixture
+def without_task(daemon: None) -> Iterator[WorkChainNode]:
+    """Return a game that was submitted, and whose task no broker has."""
+    from aiida.engine.utils import instantiate_process
+    from aiida.manage import get_manager
+
+    from aiida_humanintheloop import HumanLoopWorkChain
+
+    runner = get_manager().get_runner()
+    process = instantiate_process(runner, HumanLoopWorkChain)
+    runner.persister.save_checkpoint(process)
+    process.close()
+    yield process.node
+    kill_unfinished([process.node])
+
+
+@pytest.fixture
 def ask(daemon: None) -> Iterator[Callable[..., WorkChainNode]]:
     """Return a function that submits a workflow of `asking` and waits for a question.
 

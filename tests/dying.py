@@ -11,8 +11,9 @@ from aiida.engine import calcfunction, workfunction
 from aiida.orm import Bool, Dict, QueryBuilder, Str, WorkChainNode
 
 from aiida_humanintheloop import InteractiveWorkChain, Question
+from aiida_humanintheloop.database import look_anew
 from tests.asking import AskOne, plain
-from tests.faults import kill, services
+from tests.faults import kill, lock_database, services
 
 
 def die_once(node):
@@ -145,6 +146,26 @@ class SubmitWithoutBroker(_NotesWhatItDid):
         """Submit another that asks."""
         question = Dict(Question("Submitted?").to_record())
         return self.to_context(child=self.submit(AskOne, question=question))
+
+
+class AskAndBeLockedOut(_NotesWhatItDid):
+    """Have somebody else write to SQLite between a question and its pause, once."""
+
+    def put(self):
+        """Ask, and be kept from the database for longer than one waits for it."""
+        super().put()
+        if self.is_first("locked"):
+            look_anew()
+            lock_database(at_end=Path(self.inputs.folder.value) / "free")
+
+
+class AskAndFailToPause(AskOne):
+    """Have a hook that does not let it pause."""
+
+    def on_paused(self, msg=None):
+        """Fail."""
+        super().on_paused(msg)
+        raise RuntimeError("as the author did not want")
 
 
 class AskAfterAFailure(AskOne):

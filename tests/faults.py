@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import psutil
 from aiida.brokers.zeromq import ZeromqBroker
@@ -16,10 +20,28 @@ from tests.commands import verdi
 from tests.patience import wait_until
 from tests.profile import have_daemon
 
+# Longer than the five seconds for which AiiDA waits.
+LOCKED_SECONDS = 8.0
+_WRITE_FOR_LONG = """
+import pathlib, sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], timeout=60)
+connection.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+time.sleep(float(sys.argv[2]))
+connection.close()
+pathlib.Path(sys.argv[3]).touch()
+"""
+
 
 def workers() -> list[psutil.Process]:
     """Return the workers of the daemon, as the daemon sees them."""
-    answer = get_daemon_client().get_worker_info()
+    answer: dict[str, Any] = {}
+
+    def knows() -> bool:
+        answer.update(get_daemon_client().get_worker_info())
+        return "info" in answer  # not while the daemon does something else
+
+    wait_until(knows, "the daemon tells of its workers")
     pids = [int(pid) for pid in answer["info"]]
     # circus notices the end of one only after a moment
     return [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
@@ -61,6 +83,26 @@ def kill(*processes: psutil.Process, by: int = signal.SIGKILL) -> None:
 def kill_worker() -> None:
     """As the kernel does when memory is short."""
     kill(*workers())
+
+
+def is_sqlite() -> bool:
+    """Return whether the loaded profile has its database in a file."""
+    return get_manager().get_profile().storage_backend == "core.sqlite_dos"
+
+
+def lock_database(at_end: Path | None = None) -> subprocess.Popen[bytes]:
+    """Write for long, as an import into SQLite does: nobody else may even read.
+
+    :param at_end: a file that is made when others may go on.
+    :return: the process that writes.
+    """
+    storage = Path(get_manager().get_profile().storage_config["filepath"])
+    file, end = storage / "database.sqlite", at_end or "/dev/null"
+    program = [sys.executable, "-c", _WRITE_FOR_LONG, file, str(LOCKED_SECONDS), end]
+    writer = subprocess.Popen(program, stdout=subprocess.PIPE)
+    assert writer.stdout is not None
+    assert writer.stdout.readline()
+    return writer
 
 
 def restart_daemon() -> None:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import kiwipy
-import psutil
 import pytest
 from aiida.engine import submit
-from aiida.engine.daemon.client import get_daemon_client
 from aiida.engine.processes.control import pause_processes, play_processes
 from aiida.manage import get_manager
 from aiida.orm import Dict, QueryBuilder, WorkChainNode
+from plumpy.process_comms import MessageBuilder
 
 from aiida_humanintheloop import Answer, Question, Verdict
-from aiida_humanintheloop.inbox import Connection, Conversation
+from aiida_humanintheloop.exceptions import HumanInTheLoopError
+from aiida_humanintheloop.inbox import Connection, Conversation, answer
 from aiida_humanintheloop.mailbox import OwnMailbox
 from aiida_humanintheloop.messages import ANSWER_INTENT
-from tests.asking import AskAgain, AskAndEnd
+from tests.asking import AskAgain, AskAndAnswer, AskAndEnd
 from tests.commands import verdi
 from tests.daemon_log import DaemonLog
-from tests.dying import AskAndDie, AskAndDieAsking
+from tests.dying import AskAndDie, AskAndDieAsking, AskAndFailToPause
+from tests.faults import kill_worker
 from tests.game import a_wrong_guess, target_of
 from tests.patience import wait_until
 from tests.processes import paused
@@ -211,12 +210,7 @@ def test_the_log_has_no_traceback_of_a_game_that_was_killed(
 
 def test_a_game_survives_the_kill_of_its_worker(game: WorkChainNode) -> None:
     """The code before the question does not run again."""
-    workers = get_daemon_client().get_worker_info()["info"]
-    for pid in workers:
-        os.kill(int(pid), signal.SIGKILL)
-    wait_until(
-        lambda: not any(psutil.pid_exists(int(pid)) for pid in workers), "it is gone"
-    )
+    kill_worker()
     with Conversation(game) as talk:
         verdict = talk.answer(a_wrong_guess(game), "1")
         assert verdict.outcome in ("accepted", "kept")
@@ -271,11 +265,7 @@ def test_whoever_hears_of_a_state_finds_it(
 def test_a_worker_that_dies_between_question_and_pause_asks_once(
     daemon: None,
 ) -> None:
-    """The question is there, the checkpoint is from before it: it is not put twice.
-
-    Who waits for the question has the broker look: one of ZeroMQ overlooks the end of a
-    worker now and then, see docs/waiting.md.
-    """
+    """The question is there, the checkpoint is from before it: it is not put twice."""
     node = submit(AskAndDie, question=Dict(Question("Alive?").to_record()))
     with Conversation(node) as talk:
         assert talk.wait(60).question.text == "Alive?"
@@ -298,6 +288,47 @@ def test_a_worker_that_dies_as_it_asks_again_loses_no_answer(daemon: None) -> No
     assert node.is_finished_ok, node.exception
     assert node.outputs.answers.get_dict() == {"first": "one", "second": "two"}
     assert ask_count(node) == 2
+
+
+def test_an_extra_that_is_played_while_the_step_runs_again_is_taken(
+    daemon: None,
+) -> None:
+    """The first word for it comes as soon as the next worker listens, too early."""
+    node = submit(AskAndDieAsking)
+    with Conversation(node) as talk:
+        assert talk.wait(60).question.text == "The first?"
+        assert talk.answer("one").accepted
+    wait_until(lambda: ask_count(node) == 2, "it asks again")
+    node.base.extras.set("answer", "two")
+    connection = Connection()
+
+    def is_played() -> bool:
+        try:
+            connection.send(node.pk, MessageBuilder.play())
+        except HumanInTheLoopError:
+            return False
+        return True
+
+    wait_until(is_played, "it is played")
+    connection.close()
+    wait_until(lambda: refresh() or node.is_terminated, "it ends")
+    assert node.is_finished_ok, node.exception
+    assert node.outputs.answers.get_dict() == {"first": "one", "second": "two"}
+
+
+def test_a_step_that_asks_has_no_answer_yet(ask: Callable[..., WorkChainNode]) -> None:
+    """That of the question before is not taken for it."""
+    node = ask(AskAndAnswer, question=Question("The first?"))
+    assert answer(node, "yes").accepted
+    wait_until(lambda: refresh() or node.is_terminated, "it ends")
+    assert "LookupError" in node.exception
+
+
+def test_a_hook_that_fails_ends_a_pause(ask: Callable[..., WorkChainNode]) -> None:
+    """The next step is not for what nobody has answered."""
+    node = ask(AskAndFailToPause, question=Question("Well?"))
+    wait_until(lambda: refresh() or node.is_terminated, "it ends")
+    assert "RuntimeError: as the author did not want" in node.exception
 
 
 def test_a_step_that_asks_and_ends_ends(ask: Callable[..., WorkChainNode]) -> None:

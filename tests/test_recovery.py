@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from aiida.engine import submit
-from aiida.engine.utils import instantiate_process
+from aiida.engine.processes.control import pause_processes, play_processes
 from aiida.manage import get_manager
 from aiida.orm import Bool, Dict, Str, WorkChainNode
 
-from aiida_humanintheloop import HumanLoopWorkChain, Question
+from aiida_humanintheloop import Question
 from aiida_humanintheloop.inbox import answer, history, wait_for_question
 from aiida_humanintheloop.letter import timestamp
 from aiida_humanintheloop.mailbox import Mailbox
@@ -34,19 +34,8 @@ from tests.faults import (
 )
 from tests.game import a_wrong_guess
 from tests.patience import wait_until
-from tests.processes import ended, kill_unfinished, paused
+from tests.processes import ended, paused
 from tests.profile import PROFILE, refresh
-
-
-@pytest.fixture
-def without_task(daemon: None) -> Iterator[WorkChainNode]:
-    """Return a game that was submitted, and whose task no broker has."""
-    runner = get_manager().get_runner()
-    process = instantiate_process(runner, HumanLoopWorkChain)
-    runner.persister.save_checkpoint(process)
-    process.close()
-    yield process.node
-    kill_unfinished([process.node])
 
 
 def test_an_answer_is_taken_that_was_kept_a_moment_too_late(
@@ -164,6 +153,25 @@ def test_who_waits_for_two_goes_on_waiting_for_the_second(
     assert answer(second, "yes").outcome in ("accepted", "kept")
     assert answer(failing, "yes").outcome in ("accepted", "kept")
     ended(second)
+    ended(parent)
+
+
+@pytest.mark.restarts_daemon
+def test_what_was_played_after_a_pause_by_hand_goes_on(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """The engine saves that it is played only with its next state, hours later."""
+    parent = ask(AskInTwoChildren, question=Question("Go?"))
+    wait_until(lambda: refresh() or len(parent.called) == 2, "both are there")
+    for child in parent.called:
+        wait_until(lambda child=child: paused(child), f"{child.pk} asks")
+    pause_processes([parent], timeout=30)
+    wait_until(lambda: paused(parent), "it is paused")
+    play_processes([parent], timeout=30)
+    wait_until(lambda: not paused(parent), "it is played")
+    kill_worker()
+    for child in parent.called:
+        assert answer(child, "yes").outcome in ("accepted", "kept")
     ended(parent)
 
 

@@ -21,7 +21,7 @@ from aiida.brokers.zeromq.communicator import ZeromqCommunicator
 from aiida_humanintheloop import witness
 
 if sys.argv[2] == "with":
-    kept = witness.stand_by(sys.argv[1])
+    witness.stand_by(sys.argv[1])
 communicator = ZeromqCommunicator(sys.argv[1])
 communicator.start()
 communicator.add_task_subscriber(lambda *_: Future(), "worker")

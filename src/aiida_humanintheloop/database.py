@@ -47,10 +47,13 @@ _LOOK_AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 15.0
 _MOST_NESTED = 10
 _losses = 0
+# What sqlite3 says where somebody else has written for longer than one waits.
+_LOCKED = "database is locked"
 # How psycopg names that the server is away, goes away, or has only just come.
 _AWAY = re.compile(
     r"psycopg\.(OperationalError"
     r"|errors\.(AdminShutdown|CrashShutdown|CannotConnectNow))\b"
+    rf"|\(sqlite3\.OperationalError\) {_LOCKED}"
 )
 
 
@@ -65,7 +68,7 @@ _writing = _Writing()
 
 
 class DatabaseLost(BaseException):
-    """The server of the database went away in the middle of a step.
+    """The database went away in the middle of a step, or could not be written.
 
     Not an Exception: the engine would take the step for failed and end the process.
     It is loaded again from its last checkpoint, as after the death of a worker.
@@ -148,14 +151,19 @@ def lost_not_failed() -> Iterator[None]:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Return whether an error says that the server of the database is away."""
+    """Return whether an error says that the server of the database is away.
+
+    Or that SQLite is locked: by an import of an archive, say, from begin to end.
+    """
     if isinstance(error, PendingRollbackError):
         # Some other process of this worker noticed it first, while it read or while it
         # wrote. What it wrote may as well have been a mistake.
         return error.code == "8s2b" or bool(_AWAY.search(str(error)))
     if not isinstance(error, DBAPIError):
         return isinstance(error, DatabaseLost)
-    no_connection = error.statement is None and isinstance(error, OperationalError)
+    if not isinstance(error, OperationalError):
+        return error.connection_invalidated
+    no_connection = error.statement is None or str(error.orig) == _LOCKED
     return error.connection_invalidated or no_connection
 
 

@@ -34,6 +34,8 @@ class ReceivingWorkChain(JudgingWorkChain):
     """
 
     _next_look: asyncio.TimerHandle | None = None
+    # Whether it was played for a question whose step had yet to run again.
+    _was_played_early = False
 
     @classmethod
     def recreate_from(
@@ -62,6 +64,7 @@ class ReceivingWorkChain(JudgingWorkChain):
         """Play, and return the verdict on the answer in the extras if one was due."""
         asks = self.paused or self._pausing is not None
         is_open = bool(self.mailbox.open_letters())
+        self._was_played_early = self._is_interrupted
         if self.has_terminated() or not asks or not is_open or self._is_interrupted:
             self._play_on()
             return None
@@ -136,13 +139,16 @@ class ReceivingWorkChain(JudgingWorkChain):
             late = [x for x in self.mailbox.last_batch() if x.closed == PASSED]
             self._ends_with = late[0].question.at_deadline if late else None
             self._play_on()
+        elif self._is_interrupted:
+            self._play_on()
 
     @property
     def _is_interrupted(self) -> bool:
-        """Whether a step has asked, and its worker was killed before the pause.
+        """Whether it went on from this pause before its worker was killed.
 
-        The checkpoint is that of the pause before. From there the step runs again: the
-        question stays as it is, and an answer is for what comes after the step.
+        The engine saves that only with the next state. Where a step has asked and was
+        not yet paused, it runs again: the question stays as it is, and an answer is for
+        what comes after the step.
         """
         return self.paused and not self.node.paused
 
@@ -170,6 +176,9 @@ class ReceivingWorkChain(JudgingWorkChain):
             self._guarded(self._repeat)
             self._enforce_deadlines()
             self._tell(waiting[-1])
+            if self._was_played_early:
+                self._was_played_early = False
+                self.look_again()
             if self.runner.communicator is None:
                 self._look_now_and_then()
         return paused

@@ -91,8 +91,12 @@ class InteractiveWorkChain(ReceivingWorkChain):
         )
 
     def _last_batch(self) -> list[Letter]:
-        """Return what was asked last, which a validator has before it is answered."""
-        return self.mailbox.last_batch(is_over=not self.paused)
+        """Return what was asked last, which a validator has before it is answered.
+
+        A step that is run again did not ask yet, though its question is open.
+        """
+        asks = self.paused or self._pausing is not None
+        return self.mailbox.last_batch(is_over=not asks)
 
     def _check_names(self, question: Question) -> None:
         """Refuse names that would only be missed when somebody has answered."""

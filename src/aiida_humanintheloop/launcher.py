@@ -27,6 +27,7 @@ from .unfinished import unfinished
 __all__ = ["Launcher"]
 
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.launcher")
+_LOOK_AGAIN_SECONDS = 0.5
 
 
 class Launcher(ProcessLauncher):
@@ -48,7 +49,9 @@ class Launcher(ProcessLauncher):
         """Take a process up; one of ours is loaded by its custody."""
         # A task that fails is acknowledged, and lost.
         await database.returns()
-        if nowait or not self._is_ours(pid):
+        while (is_ours := self._is_ours(pid)) is None:
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        if nowait or not is_ours:
             launch: Any = super()._continue
             return await launch(communicator, pid, nowait, tag)
         custody = Custody(pid, self._runner)
@@ -63,11 +66,16 @@ class Launcher(ProcessLauncher):
             raise
         return serialize(custody.future().result())
 
-    def _is_ours(self, pk: int) -> bool:
-        """Return whether a process is of our kind, and has not ended."""
+    def _is_ours(self, pk: int) -> bool | None:
+        """Return whether a process is of our kind, and has not ended.
+
+        :return: None if the database does not say so now.
+        """
         try:
             return pk in self._waiting or bool(unfinished({"id": pk}))
-        except Exception:
+        except Exception as error:
+            if database.is_lost(error):
+                return None
             _LOGGER.exception("it is not known whether %d waits for a person", pk)
             return False
 

@@ -45,7 +45,6 @@ _HEARD_BY_NOBODY = "state_changed.broker.returned"
 _CLIENTS = ("kiwipy.", "aio_pika.", "aiormq.", "aiida.brokers.")
 
 _held: WeakSet[Runner] = WeakSet()
-_witnesses: list[Any] = []
 _one_at_a_time = asyncio.Lock()
 
 
@@ -65,12 +64,19 @@ def hold(runner: Runner) -> None:
         communicator = broker.get_communicator()
         # Both are private in aiida-core 2.9, and there is no other sign of it.
         if hasattr(broker, _ENDPOINT) and hasattr(communicator, _ENDPOINT):
-            _witnesses.append(witness.stand_by(getattr(communicator, _ENDPOINT)))
             _look(runner, broker, communicator)
+            _have_witness(getattr(communicator, _ENDPOINT))
         else:
             _LOGGER.warning(
                 "this aiida-core is not known: restart the daemon when its broker died"
             )
+
+
+def _have_witness(endpoint: str) -> None:
+    try:
+        witness.stand_by(endpoint)
+    except OSError as error:
+        _LOGGER.warning("the broker may overlook it should this worker die: %s", error)
 
 
 def _look(runner: Runner, broker: Any, communicator: Any) -> None:

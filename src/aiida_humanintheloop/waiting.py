@@ -314,13 +314,19 @@ class WaitingWorkChain(WorkChain):
             self._pausing = None
             self.transition_to(next_state)
             return False
-        with self._one_commit():
-            if next_state is not None:
-                self.transition_to(next_state)
-            if self.has_terminated():  # the transition failed
-                self._pausing = None
-                return False
-            paused: bool = super()._do_pause(state_msg)
+        try:
+            with self._one_commit():
+                if next_state is not None:
+                    self.transition_to(next_state)
+                if self.has_terminated():  # the transition failed
+                    self._pausing = None
+                    return False
+                paused: bool = super()._do_pause(state_msg)
+        except Exception as error:
+            # plumpy would keep it to itself and step on, without a pause, for ever.
+            self._pausing = None
+            self.fail(error, error.__traceback__)
+            return False
         self.touch()
         self._give_slot_back()
         return paused

@@ -8,6 +8,7 @@ ended, however it did, and then comes and leaves: this file, run as a program.
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -15,26 +16,32 @@ from contextlib import suppress
 
 __all__ = ["stand_by"]
 
-# The shell reads until the pipe from the worker is closed, which the kernel does.
-_WAIT_FOR_THE_END = 'read -r _ || exec "$@"'
+# The shell reads until the kernel closes the other end of the pipe. It is no child of
+# the worker: the daemon kills those with a worker that does not end in time.
+_WAIT_FOR_THE_END = 'exec 3<&0; (read -r _ <&3 || exec "$@") &'
 _REPLY_SECONDS = 10.0
 _HEARD_BY_NOBODY = "a-worker-has-ended"
 
 
-def stand_by(endpoint: str) -> subprocess.Popen[bytes]:
+def stand_by(endpoint: str) -> None:
     """Have the broker be told as soon as this process has ended.
 
     :param endpoint: of the broker, as `ipc:///path/router.sock`.
-    :return: what waits, to be kept for as long as this process lives.
+    :raises OSError: if there may be no more processes.
     """
+    theirs, _ours = os.pipe()  # ours is never closed, and nothing that runs inherits it
     program = [sys.executable, __file__, endpoint]
-    return subprocess.Popen(
-        ["/bin/sh", "-c", _WAIT_FOR_THE_END, "sh", *program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # whoever interrupts the worker means only that
-    )
+    try:
+        subprocess.run(
+            ["/bin/sh", "-c", _WAIT_FOR_THE_END, "sh", *program],
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # whoever interrupts the worker means only that
+            check=False,
+        )
+    finally:
+        os.close(theirs)
 
 
 def _come_and_leave(endpoint: str) -> None:
