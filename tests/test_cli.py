@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -77,6 +78,19 @@ def test_a_shell_completes_the_commands() -> None:
         env={**os.environ, **words, "_AIIDA_HITL_COMPLETE": "bash_complete"},
     )
     assert done.stdout == "plain,history\n"
+
+
+def test_what_needs_no_engine_does_not_load_it() -> None:
+    """It takes seconds, for which nobody shall wait who asks for the commands."""
+    program = (
+        "import sys, aiida_humanintheloop as package, aiida_humanintheloop.cli.root\n"
+        "assert 'aiida.engine' not in sys.modules\n"
+        "for name in package.__all__:\n"
+        "    assert getattr(package, name).__name__ == name\n"
+        "    assert name in dir(package)\n"
+        "assert not hasattr(package, 'nothing')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_the_inbox_lists_what_is_asked(ask: Callable[..., WorkChainNode]) -> None:

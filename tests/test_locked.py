@@ -12,6 +12,7 @@ from aiida.orm import Dict, Str, WorkChainNode
 
 from aiida_humanintheloop import Question
 from aiida_humanintheloop.inbox import answer, history
+from tests.commands import hitl
 from tests.dying import AskAndBeLockedOut
 from tests.faults import is_sqlite, lock_database
 from tests.game import a_wrong_guess
@@ -61,3 +62,12 @@ def test_a_task_that_comes_meanwhile_is_not_lost(
     controller.continue_process(pk, nowait=False, no_reply=True)
     writer.communicate(timeout=60)
     wait_until(lambda: paused(without_task), "it asks")
+
+
+def test_who_looks_meanwhile_reads_why_not(profile: str) -> None:
+    """In a line, and not where in a library it came up."""
+    writer = lock_database()
+    said = hitl("list", fails=1)
+    writer.communicate(timeout=60)
+    assert said.startswith("Error: The database of the profile is away, or something ")
+    assert said.count("\n") == 1

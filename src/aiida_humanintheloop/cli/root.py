@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from aiida.cmdline.groups import VerdiCommandGroup
@@ -29,6 +29,10 @@ _COMMANDS = (
 
 # As a shell has it for a program that Ctrl-C ended.
 _INTERRUPTED = 130
+_AWAY = (
+    "The database of the profile is away, or something else writes to it, as an import "
+    "does: try again in a moment."
+)
 
 
 class _Commands(VerdiCommandGroup):
@@ -52,10 +56,22 @@ class _Commands(VerdiCommandGroup):
         try:
             return super().invoke(ctx)
         except HumanInTheLoopError as error:
-            click.secho(f"Error: {error}", fg="red", err=True)
-            sys.exit(1)
+            _fail(str(error))
         except KeyboardInterrupt:
             sys.exit(_INTERRUPTED)
+        except (SystemExit, click.exceptions.Exit):
+            raise  # what is below takes a second to import
+        except BaseException as error:
+            from ..database import is_lost
+
+            if not is_lost(error):
+                raise
+            _fail(_AWAY)
+
+
+def _fail(reason: str) -> NoReturn:
+    click.secho(f"Error: {reason}", fg="red", err=True)
+    sys.exit(1)
 
 
 @click.group(
