@@ -17,10 +17,12 @@ def wait_until(
     holds: Callable[[], bool], what: str, timeout: float = PATIENCE_SECONDS
 ) -> None:
     """Wait for a condition, never for a time."""
-    deadline = time.monotonic() + timeout
+    deadline, pause = time.monotonic() + timeout, 0.02
     while not holds():
         assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
+        # To look may take a query, and what is waited for wants the machine, too.
+        pause = min(1.25 * pause, 0.1)
 
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
