@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 
 import pexpect
@@ -47,6 +46,4 @@ def terminal(program: str, *arguments: object) -> pexpect.spawn:
         timeout=60,
         dimensions=(24, 80),
         env={**os.environ, "TERM": "xterm"},
-        # A test run in the background of a shell hands on that Ctrl-C is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )

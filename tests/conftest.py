@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +32,9 @@ LOG_LINES = 40
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Point AiiDA to an empty folder before anything imports it."""
+    """Point AiiDA to an empty folder before anything imports it, and obey Ctrl-C."""
+    # A shell hands on to what it runs in the background that Ctrl-C is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[folder] = empty_folder()
     # Where a test puts a workflow that the workers of the daemon shall find, and a
     # reader of the tutorial does.

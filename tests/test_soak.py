@@ -53,8 +53,6 @@ def soak() -> Iterator[Callable[..., Process]]:
                 text=True,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                # A test run in the background of a shell hands on that it is ignored.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         )
         return started[-1]

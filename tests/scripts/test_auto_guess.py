@@ -130,7 +130,6 @@ def test_ctrl_c_while_it_loads_is_no_traceback(tmp_path: Path, script: str) -> N
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=os.environ | environment,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as loading:
         assert loading.stdout is not None
         assert loading.stdout.readline() == "here\n"
