@@ -159,6 +159,19 @@ class AskAndBeLockedOut(_NotesWhatItDid):
             lock_database(at_end=Path(self.inputs.folder.value) / "free")
 
 
+class AskAndCountLockedOut(_NotesWhatItDid):
+    """Have somebody else write to SQLite for long in a step, and count its runs."""
+
+    def after(self):
+        """Count, and be kept from writing, not from reading."""
+        with open(Path(self.inputs.folder.value) / "runs", "a") as runs:
+            runs.write("run\n")
+        if self.is_first("locked"):
+            look_anew()
+            lock_database(seconds=16, how="IMMEDIATE")
+        super().after()
+
+
 class AskAndFailToPause(AskOne):
     """Have a hook that does not let it pause."""
 

@@ -25,11 +25,11 @@ LOCKED_SECONDS = 8.0
 _WRITE_FOR_LONG = """
 import pathlib, sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1], timeout=60)
-connection.execute("BEGIN EXCLUSIVE")
+connection.execute("BEGIN " + sys.argv[2])
 print("locked", flush=True)
-time.sleep(float(sys.argv[2]))
+time.sleep(float(sys.argv[3]))
 connection.close()
-pathlib.Path(sys.argv[3]).touch()
+pathlib.Path(sys.argv[4]).touch()
 """
 
 
@@ -90,15 +90,20 @@ def is_sqlite() -> bool:
     return get_manager().get_profile().storage_backend == "core.sqlite_dos"
 
 
-def lock_database(at_end: Path | None = None) -> subprocess.Popen[bytes]:
-    """Write for long, as an import into SQLite does: nobody else may even read.
+def lock_database(
+    at_end: Path | None = None,
+    seconds: float = LOCKED_SECONDS,
+    how: str = "EXCLUSIVE",
+) -> subprocess.Popen[bytes]:
+    """Write for long, as an import into SQLite does.
 
     :param at_end: a file that is made when others may go on.
+    :param how: `EXCLUSIVE` if nobody else may even read, `IMMEDIATE` if they may.
     :return: the process that writes.
     """
     storage = Path(get_manager().get_profile().storage_config["filepath"])
     file, end = storage / "database.sqlite", at_end or "/dev/null"
-    program = [sys.executable, "-c", _WRITE_FOR_LONG, file, str(LOCKED_SECONDS), end]
+    program = [sys.executable, "-c", _WRITE_FOR_LONG, file, how, str(seconds), end]
     writer = subprocess.Popen(program, stdout=subprocess.PIPE)
     assert writer.stdout is not None
     assert writer.stdout.readline()

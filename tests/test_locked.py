@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from aiida.orm import Dict, Str, WorkChainNode
 from aiida_humanintheloop import Question
 from aiida_humanintheloop.inbox import answer, history
 from tests.commands import hitl
-from tests.dying import AskAndBeLockedOut
+from tests.dying import AskAndBeLockedOut, AskAndCountLockedOut
 from tests.faults import is_sqlite, lock_database
 from tests.game import a_wrong_guess
 from tests.patience import wait_until
@@ -39,6 +40,18 @@ def test_a_pause_that_cannot_be_written_is_written_later(
     ended(node)
     assert len(history(node)) == 1
     assert node.base.extras.get("ran_before") == 1
+
+
+def test_a_step_that_cannot_write_runs_again_once(
+    ask: Callable[..., WorkChainNode], tmp_path: Path
+) -> None:
+    """And not every five seconds until it can."""
+    node = ask(
+        AskAndCountLockedOut, question=Question("Go?"), folder=Str(str(tmp_path))
+    )
+    assert answer(node, "yes").accepted
+    ended(node)
+    assert (tmp_path / "runs").read_text() == 2 * "run\n"
 
 
 def test_what_is_wanted_meanwhile_is_loaded_later(game: WorkChainNode) -> None:

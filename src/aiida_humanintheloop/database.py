@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from aiida.manage import get_manager
@@ -47,6 +48,7 @@ _LOOK_AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 15.0
 _MOST_NESTED = 10
 _losses = 0
+_one_at_a_time = asyncio.Lock()
 # What sqlite3 says where somebody else has written for longer than one waits.
 _LOCKED = "database is locked"
 # How psycopg names that the server is away, goes away, or has only just come.
@@ -217,15 +219,29 @@ def catch_up() -> None:
 
 
 async def returns() -> None:
-    """Wait until the server of the database answers."""
+    """Wait until the database can be written to."""
+    session = _storage().get_session()
     while True:
         try:
             reconnect()
-        except SQLAlchemyError:
+            if session.bind.dialect.name == "sqlite":
+                async with _one_at_a_time:  # each of hundreds would have a thread
+                    await asyncio.to_thread(_write_nothing, session.bind.url.database)
+        except (SQLAlchemyError, sqlite3.OperationalError):
             _roll_back(_storage().get_session())
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         else:
             return
+
+
+def _write_nothing(file: str) -> None:
+    """Wait for one's turn to write to SQLite, for a while.
+
+    :raises sqlite3.OperationalError: if it does not come.
+    """
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
 
 
 def look_anew() -> None:

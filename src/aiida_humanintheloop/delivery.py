@@ -60,6 +60,12 @@ class ReceivingWorkChain(JudgingWorkChain):
         verdict = self._play()
         return verdict is None or verdict.accepted
 
+    def pause(self, msg_text: str | None = None) -> Any:
+        """Pause, also what the engine takes for paused though it had gone on since."""
+        if self._is_interrupted and not self.mailbox.open_letters():
+            self.node.pause()
+        return super().pause(msg_text)
+
     def _play(self) -> Verdict | None:
         """Play, and return the verdict on the answer in the extras if one was due."""
         asks = self.paused or self._pausing is not None

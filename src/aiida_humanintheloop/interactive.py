@@ -109,7 +109,7 @@ class InteractiveWorkChain(ReceivingWorkChain):
         """Run the next step, or end where a deadline says so."""
         with self._lost_not_failed():
             self._record_decisions()
-            if self._ends_with is not None and not self._is_ahead:
+            if self._ends_with is not None and not self.is_stale:
                 return self.exit_codes[self._ends_with]
             code = self._after_decisions()
         if code is not None:

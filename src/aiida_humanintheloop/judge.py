@@ -242,7 +242,8 @@ class JudgingWorkChain(WaitingWorkChain):
 
     def _play_on(self) -> None:
         """Have the engine go on; `play` itself looks first what is open."""
-        super().play()
+        with self._decision():
+            super().play()
 
     def _tell(self, letter: Letter) -> None:
         """Wake whoever listens to this workflow; the others look now and then."""

@@ -27,7 +27,6 @@ from .unfinished import unfinished
 __all__ = ["Launcher"]
 
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.launcher")
-_LOOK_AGAIN_SECONDS = 0.5
 
 
 class Launcher(ProcessLauncher):
@@ -42,15 +41,16 @@ class Launcher(ProcessLauncher):
             loader=get_object_loader(),
         )
         self._runner = runner
+        self._one_at_a_time = asyncio.Lock()
 
     async def _continue(
         self, communicator: Any, pid: Any, nowait: bool, tag: str | None = None
     ) -> Any:
         """Take a process up; one of ours is loaded by its custody."""
-        # A task that fails is acknowledged, and lost.
-        await database.returns()
-        while (is_ours := self._is_ours(pid)) is None:
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        async with self._one_at_a_time:  # to see that SQLite is locked takes seconds
+            while (is_ours := self._is_ours(pid)) is None:
+                # A task that fails is acknowledged, and lost.
+                await database.returns()
         if nowait or not is_ours:
             launch: Any = super()._continue
             return await launch(communicator, pid, nowait, tag)

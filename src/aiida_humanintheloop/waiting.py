@@ -325,6 +325,8 @@ class WaitingWorkChain(WorkChain):
         except Exception as error:
             # plumpy would keep it to itself and step on, without a pause, for ever.
             self._pausing = None
+            if database.is_lost(error):
+                raise DatabaseLost from error  # that it failed could not be written
             self.fail(error, error.__traceback__)
             return False
         self.touch()

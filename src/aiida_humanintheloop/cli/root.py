@@ -59,7 +59,7 @@ class _Commands(VerdiCommandGroup):
             _fail(str(error))
         except KeyboardInterrupt:
             sys.exit(_INTERRUPTED)
-        except (SystemExit, click.exceptions.Exit):
+        except (SystemExit, click.exceptions.Exit, click.ClickException, click.Abort):
             raise  # what is below takes a second to import
         except BaseException as error:
             from ..database import is_lost

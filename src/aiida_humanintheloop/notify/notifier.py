@@ -67,6 +67,7 @@ class _Notifier:
         self._heard = threading.Event()
         # What is said here counts also where the database did not take it.
         self._past: dict[int, Told] = {}
+        self._unkept: set[int] = set()
         self._failures: dict[int, int] = {}
 
     def run(self) -> None:
@@ -125,6 +126,8 @@ class _Notifier:
         self, address: Address, found: Sequence[Waiting], past: Told
     ) -> datetime:
         """Tell one address, and return when there may be more to tell."""
+        if address.number in self._unkept:
+            self._keep(address, past)
         moment = now()  # to send takes a while, in which a reminder may become due
         past.keys.intersection_update(keys(found))
         new = items(address, found, past.keys, moment)
@@ -165,7 +168,13 @@ class _Notifier:
                 "%s was not told of %d, and will be: %s",
                 *(address.masked, len(new), past.error),
             )
+        self._keep(address, past)
+
+    def _keep(self, address: Address, past: Told) -> None:
+        """Keep in the profile what became of a message, or at the next look."""
+        self._unkept.add(address.number)
         keep(address, past)
+        self._unkept.discard(address.number)
 
 
 @contextmanager
