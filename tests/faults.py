@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -107,6 +108,8 @@ def lock_database(
     writer = subprocess.Popen(program, stdout=subprocess.PIPE)
     assert writer.stdout is not None
     assert writer.stdout.readline()
+    # Of a worker that has a dead child, its daemon cannot tell anything.
+    threading.Thread(target=writer.wait, daemon=True).start()
     return writer
 
 
