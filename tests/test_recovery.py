@@ -134,16 +134,22 @@ def test_a_step_that_cannot_submit_does_so_once_more(
     assert len(children()) == 2
 
 
+@pytest.fixture
+def parent(ask: Callable[..., WorkChainNode]) -> WorkChainNode:
+    """Return a workflow that waits for two children, which both ask."""
+    node = ask(AskInTwoChildren, question=Question("Go?"))
+    wait_until(lambda: refresh() or len(node.called) == 2, "both are there")
+    for child in node.called:
+        wait_until(lambda child=child: paused(child), f"{child.pk} asks")
+    return node
+
+
 @pytest.mark.restarts_daemon
 def test_who_waits_for_two_goes_on_waiting_for_the_second(
-    ask: Callable[..., WorkChainNode],
+    parent: WorkChainNode, ask: Callable[..., WorkChainNode]
 ) -> None:
     """It was loaded anew, and what it was before still hears of the first one."""
-    parent = ask(AskInTwoChildren, question=Question("Go?"))
-    wait_until(lambda: refresh() or len(parent.called) == 2, "both are there")
     first, second = sorted(parent.called, key=lambda each: each.pk)
-    for child in (first, second):
-        wait_until(lambda child=child: paused(child), f"{child.pk} asks")
     failing = ask(AskAfterAFailure, question=Question("?"), is_caught=Bool(True))
     assert answer(first, "yes").accepted
     ended(first)
@@ -158,13 +164,9 @@ def test_who_waits_for_two_goes_on_waiting_for_the_second(
 
 @pytest.mark.restarts_daemon
 def test_what_was_played_after_a_pause_by_hand_goes_on(
-    ask: Callable[..., WorkChainNode],
+    parent: WorkChainNode,
 ) -> None:
     """The engine saves that it is played only with its next state, hours later."""
-    parent = ask(AskInTwoChildren, question=Question("Go?"))
-    wait_until(lambda: refresh() or len(parent.called) == 2, "both are there")
-    for child in parent.called:
-        wait_until(lambda child=child: paused(child), f"{child.pk} asks")
     pause_processes([parent], timeout=30)
     wait_until(lambda: paused(parent), "it is paused")
     play_processes([parent], timeout=30)

@@ -163,10 +163,10 @@ def is_lost(error: BaseException) -> bool:
         return error.code == "8s2b" or bool(_AWAY.search(str(error)))
     if not isinstance(error, DBAPIError):
         return isinstance(error, DatabaseLost)
-    if not isinstance(error, OperationalError):
-        return error.connection_invalidated
-    no_connection = error.statement is None or str(error.orig) == _LOCKED
-    return error.connection_invalidated or no_connection
+    is_away = error.statement is None or str(error.orig) == _LOCKED
+    return error.connection_invalidated or (
+        is_away and isinstance(error, OperationalError)
+    )
 
 
 def is_detached(entity: Entity[Any, Any]) -> bool:
