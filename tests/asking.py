@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from threading import Lock
 
 from aiida.engine import WorkChain, while_
 from aiida.orm import Dict, Int, Str
@@ -46,6 +47,29 @@ class AskOne(InteractiveWorkChain):
         if value == 13:
             raise RuntimeError("unlucky")
         return None if value % 2 == 0 else "it must be even."
+
+
+class AskWithContext(AskOne):
+    """Keep in the context what cannot be saved, or what cannot be loaded."""
+
+    @classmethod
+    def define(cls, spec):
+        """Take which of these."""
+        super().define(spec)
+        spec.input("kept", valid_type=Str)
+
+    def put(self):
+        """Count how often this step runs, keep it, and ask."""
+        ran = self.node.base.extras.get("ran_put", 0)
+        self.node.base.extras.set("ran_put", ran + 1)
+        kept = {"lock": Lock(), "lambda": lambda: 1}
+        self.ctx.kept = kept[self.inputs.kept.value]
+        super().put()
+
+    def after(self):
+        """Use it."""
+        self.report(f"kept: {self.ctx.kept}")
+        super().after()
 
 
 class AskAndReturnNested(AskOne):

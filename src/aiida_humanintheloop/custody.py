@@ -335,7 +335,7 @@ class Custody:
         if rest is None or rest.is_over:
             if owner._process is not None:
                 owner._process.touch()  # do not ask again at once
-        elif owner.is_idle:
+        elif owner.is_idle and owner._process.can_be_loaded():
             owner._next_rest = rest
             owner._loaded.clear()
             owner.reload()

@@ -17,6 +17,7 @@ from aiida.common.log import AIIDA_LOGGER
 from aiida.engine import WorkChain
 from aiida.engine.runners import Runner
 from aiida.orm import Node
+from aiida.orm.utils.serialize import deserialize_unsafe, serialize
 from plumpy.persistence import LoadSaveContext
 from plumpy.process_states import State
 from sqlalchemy.exc import SQLAlchemyError
@@ -100,6 +101,8 @@ class WaitingWorkChain(WorkChain):
     is_in_custody = False
     # Whether something was done in memory that did not reach the database.
     _is_ahead = False
+    # Whether its `ctx` has what would be lost if it was loaded anew.
+    _has_to_stay = False
 
     @classmethod
     def recreate_from(
@@ -161,11 +164,34 @@ class WaitingWorkChain(WorkChain):
     @property
     def is_idle(self) -> bool:
         """Whether it has waited for a while, and nobody had a word for it."""
-        return self.paused and self.loop.time() > self._touched_at + _IDLE_SECONDS
+        if not self.paused or self._has_to_stay:
+            return False
+        return self.loop.time() > self._touched_at + _IDLE_SECONDS
 
     def touch(self) -> None:
         """Have it not count as idle for a while."""
         self._touched_at = self.loop.time()
+
+    def can_be_loaded(self) -> bool:
+        """Return whether what is in `ctx` would be there again; say so if it would not.
+
+        aiida-core saves no checkpoint then, and the step that asked would run again.
+
+        :raises DatabaseLost: if that cannot be told.
+        """
+        for name, value in self.ctx.items():
+            try:
+                with database.lost_not_failed():
+                    deserialize_unsafe(serialize(value))
+            except Exception:
+                self._has_to_stay = True
+                self.logger.warning(
+                    "self.ctx.%s (%s) cannot be saved. If the worker ends before the "
+                    "answer is there, this step runs again, or nothing goes on.",
+                    name,
+                    type(value).__name__,
+                )
+        return not self._has_to_stay
 
     # region the slot
 
@@ -186,6 +212,7 @@ class WaitingWorkChain(WorkChain):
     def on_playing(self) -> None:
         """Count against the slots of the worker again."""
         super().on_playing()
+        self._has_to_stay = False
         Slots.of(self.runner).take_back(self._pk)
 
     def on_close(self) -> None:
