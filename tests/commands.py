@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import warnings
 
 import pexpect
 
@@ -20,11 +21,32 @@ def verdi(*arguments: str) -> str:
     return output
 
 
-def hitl(*arguments: str, env: dict[str, str] | None = None, fails: int = 0) -> str:
-    """Run `aiida-hitl` on 80 columns, and return what it printed.
+def hitl(*arguments: str, fails: int = 0) -> str:
+    """Run `aiida-hitl` on 80 columns in this process, and return what it printed.
+
+    As a program it takes two seconds each time, nearly all of it to import AiiDA.
 
     :param fails: with this exit code, and the reason on standard error.
     """
+    # Not before it is said where the settings of AiiDA are, see `tests.profile`.
+    from click.testing import CliRunner
+
+    from aiida_humanintheloop.cli.root import hitl as group
+    from aiida_humanintheloop.database import look_anew
+
+    look_anew()
+    with warnings.catch_warnings():  # of Apprise, which takes an error for no answer
+        warnings.simplefilter("ignore")
+        done = CliRunner().invoke(group, arguments, env={"COLUMNS": "80"})
+    how = (done.exit_code, bool(done.stderr))
+    assert how == (fails, bool(fails)), (done.output, done.exception)
+    return done.stderr if fails else done.stdout
+
+
+def hitl_program(
+    *arguments: str, env: dict[str, str] | None = None, fails: int = 0
+) -> str:
+    """Run `aiida-hitl` as a program of its own, and return the same."""
     environment = {**os.environ, "COLUMNS": "80", **(env or {})}
     done = subprocess.run(
         ["aiida-hitl", *arguments],

@@ -120,6 +120,13 @@ def restart_daemon() -> None:
     have_daemon()
 
 
+def restart_workers() -> None:
+    """Have workers that know the settings as they are now."""
+    have_daemon()
+    get_daemon_client().restart_daemon(timeout=60)
+    have_daemon()
+
+
 def stop_daemon_for_a_while() -> None:
     """As over a weekend, only shorter."""
     verdi("daemon", "stop")

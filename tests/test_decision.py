@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from aiida.common.links import LinkType
-from aiida.engine import calcfunction
+from aiida.engine import submit
 from aiida.orm import (
     ArrayData,
     Bool,
@@ -34,6 +34,7 @@ from aiida.orm import (
 from aiida_humanintheloop import (
     Boolean,
     Choices,
+    HumanLoopWorkChain,
     Integer,
     Json,
     Question,
@@ -46,12 +47,12 @@ from aiida_humanintheloop.letter import Letter
 from aiida_humanintheloop.picture import picture
 from aiida_humanintheloop.replay import replay
 from tests.asking import AskOne, AskTwoInTime, AskWithUnstored
-from tests.commands import hitl, verdi
+from tests.commands import hitl, hitl_program, verdi
 from tests.dying import AskAndDieAfter
 from tests.game import target_of
 from tests.patience import wait_until
-from tests.processes import ended, kill_unfinished
-from tests.profile import refresh
+from tests.processes import ended, kill_unfinished, paused
+from tests.profile import have_daemon, refresh
 
 
 def decided(node: ProcessNode) -> list[CalcFunctionNode]:
@@ -60,9 +61,12 @@ def decided(node: ProcessNode) -> list[CalcFunctionNode]:
     return [link.node for link in links if link.link_label.startswith("decision")]
 
 
-@pytest.fixture
-def won(game: WorkChainNode) -> WorkChainNode:
+@pytest.fixture(scope="module")
+def won(_daemon_of_the_session: None) -> WorkChainNode:
     """Return a game that was won with the third guess."""
+    have_daemon()
+    game = submit(HumanLoopWorkChain, max_iters=10)
+    wait_until(lambda: paused(game), "it asks")
     number = target_of(game)
     guesses = [*[guess for guess in (1, 2, 3) if guess != number][:2], number]
     for each in guesses:
@@ -257,8 +261,6 @@ def test_a_node_that_is_not_stored_cannot_be_shown(
 
 def test_a_step_that_is_run_again_decides_once(daemon: None) -> None:
     """The worker dies after the decision was recorded, in the step that reads it."""
-    from aiida.engine import submit
-
     node = submit(AskAndDieAfter, question=Dict(Question("Alive?").to_record()))
     wait_until(lambda: refresh() or history(node), "it asks")
     assert answer(node, "yes").outcome in ("accepted", "kept")
@@ -273,16 +275,20 @@ def test_each_decision_is_found_once_however_many_ways_lead_to_it(
     won: WorkChainNode,
 ) -> None:
     """Forty steps that each use the one before twice: a million million ways."""
-    value = won.outputs.result
-    for _ in range(40):
-        value = join(value, value)
-    assert len(decisions(value)) == 3
+    assert len(decisions(after(40, won.outputs.result))) == 3
 
 
-@calcfunction
-def join(one: Dict, other: Dict) -> Dict:
-    """Return something that rests on both."""
-    return Dict({**one, **other})
+def after(steps: int, value: Node) -> Node:
+    """Return what so many calculations have made, each of the one before twice."""
+    for _ in range(steps):
+        step = CalcFunctionNode()
+        step.set_process_label("add_both")
+        for label in ("one", "other"):
+            step.base.links.add_incoming(value, LinkType.INPUT_CALC, label)
+        value = Int(1)
+        value.base.links.add_incoming(step.store(), LinkType.CREATE, "result")
+        value.store()
+    return value
 
 
 def test_the_command_shows_who_decided(won: WorkChainNode) -> None:
@@ -347,19 +353,11 @@ def test_who_only_returned_a_node_is_named(profile: str) -> None:
 
 def test_a_long_history_is_drawn_in_seconds(profile: str) -> None:
     """With each node once, though many ways lead to it."""
-    value = Int(0).store()
-    for _ in range(100):
-        value = add_both(value, value)
+    value = after(100, Int(0).store())
     begin = time.monotonic()
     drawn = picture(value).graphviz.source
     assert time.monotonic() - begin < 5
     assert drawn.count("add_both") == 100
-
-
-@calcfunction
-def add_both(one: Int, other: Int) -> Int:
-    """Return the sum."""
-    return one + other
 
 
 def less_evidence(record: dict[str, Any]) -> dict[str, Any]:
@@ -396,7 +394,7 @@ def test_an_archive_keeps_the_decisions(
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    there = hitl("decisions", won.outputs.result.uuid, "--json", env=elsewhere)
+    there = hitl_program("decisions", won.outputs.result.uuid, "--json", env=elsewhere)
     assert [less_pk(each) for each in json.loads(there)] == [
         less_pk(each) for each in json.loads(here)
     ]

@@ -13,7 +13,7 @@ from aiida.orm import Dict, Str, WorkChainNode
 
 from aiida_humanintheloop import Question
 from aiida_humanintheloop.inbox import answer, history
-from tests.commands import hitl
+from tests.commands import hitl_program
 from tests.dying import AskAndBeLockedOut, AskAndCountLockedOut
 from tests.faults import is_sqlite, lock_database
 from tests.game import a_wrong_guess
@@ -80,7 +80,7 @@ def test_a_task_that_comes_meanwhile_is_not_lost(
 def test_who_looks_meanwhile_reads_why_not(profile: str) -> None:
     """In a line, and not where in a library it came up."""
     writer = lock_database()
-    said = hitl("list", fails=1)
+    said = hitl_program("list", fails=1)
     writer.communicate(timeout=60)
     assert said.startswith("Error: The database of the profile is away, or something ")
     assert said.count("\n") == 1

@@ -14,7 +14,7 @@ from aiida.plugins import CalculationFactory
 from aiida_humanintheloop import Question
 from tests.asking import AskOne
 from tests.commands import hitl, verdi
-from tests.faults import restart_daemon
+from tests.faults import restart_workers
 from tests.patience import wait_until
 from tests.processes import ended, kill_unfinished, paused
 from tests.receivers import Webhook
@@ -32,11 +32,11 @@ def soon(_daemon_of_the_session: None) -> Iterator[None]:
     """Have workers that give up at once, and not after five attempts."""
     for name, value in SETTINGS.items():
         verdi("config", "set", name, value)
-    restart_daemon()
+    restart_workers()
     yield
     for name in SETTINGS:
         verdi("config", "unset", name)
-    restart_daemon()
+    restart_workers()
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tests.asking import AskOne, AskWithContext
 from tests.commands import verdi
 from tests.counting import CountLoaded
 from tests.daemon_log import DaemonLog
-from tests.faults import restart_daemon, wait_for_services
+from tests.faults import restart_daemon, restart_workers, wait_for_services
 from tests.game import a_wrong_guess
 from tests.patience import wait_until
 from tests.processes import kill_unfinished
@@ -45,7 +45,7 @@ Loads = Callable[[], list[int]]
 def loads(_daemon_of_the_session: None) -> Iterator[Loads]:
     """Return what tells which processes were loaded since it was last asked."""
     verdi("config", "set", "logging.aiida_loglevel", "INFO")
-    restart_daemon()
+    restart_workers()
     log = DaemonLog()
 
     def loaded_since() -> list[int]:
@@ -55,7 +55,7 @@ def loads(_daemon_of_the_session: None) -> Iterator[Loads]:
 
     yield loaded_since
     verdi("config", "unset", "logging.aiida_loglevel")
-    restart_daemon()
+    restart_workers()
 
 
 @pytest.fixture(scope="module")

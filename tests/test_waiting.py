@@ -18,7 +18,7 @@ from aiida.engine.processes.control import (
     pause_processes,
     play_processes,
 )
-from aiida.manage import get_config_option, get_manager
+from aiida.manage import get_manager
 from aiida.orm import (
     Bool,
     CalcJobNode,
@@ -40,7 +40,7 @@ from tests.dying import AskAfterAFailure
 from tests.faults import (
     FAULTS,
     possible,
-    restart_daemon,
+    restart_workers,
     wait_for_services,
     workers,
 )
@@ -60,14 +60,11 @@ CONTROL_LOGGER = AIIDA_LOGGER.getChild("process_control")
 @pytest.fixture(scope="module")
 def few_slots(_daemon_of_the_session: None) -> Iterator[None]:
     """Have workers with fewer slots than there are questions."""
-    if get_config_option("daemon.worker_process_slots") == SLOTS:
-        yield  # as in the image, where the daemon need not be restarted for it
-        return
     verdi("config", "set", "daemon.worker_process_slots", str(SLOTS))
-    restart_daemon()
+    restart_workers()
     yield
     verdi("config", "unset", "daemon.worker_process_slots")
-    restart_daemon()
+    restart_workers()
 
 
 @pytest.fixture(scope="module")

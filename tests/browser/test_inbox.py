@@ -22,7 +22,7 @@ from aiida_humanintheloop.workflows.lattice_energy import argon
 from tests.asking import AskAgain, AskOne, AskTwo, Parent
 from tests.browser.conftest import Lab, keep, seconds_since
 from tests.browser.notebook import HOSTILE, Ask, of, said, show, unfold
-from tests.commands import hitl
+from tests.commands import hitl_program
 from tests.patience import wait_until
 from tests.processes import ended
 from tests.profile import refresh
@@ -182,7 +182,7 @@ def test_an_open_form_sees_what_others_answer(page: Page, lab: Lab, ask: Ask) ->
         unfold(inbox.locator(f'li[data-key="{node.uuid}.1"]'))
     draft = inbox.locator(f'li[data-key="{mine.uuid}.1"] textarea')
     draft.fill("half a th")
-    hitl("answer", str(other.pk), "theirs")
+    hitl_program("answer", str(other.pk), "theirs")
     item = inbox.locator(f'li[data-key="{other.uuid}.1"]')
     item.wait_for(state="detached", timeout=5_000)
     expect(inbox.locator(".hitl-closed")).to_contain_text("theirs by")

@@ -27,8 +27,8 @@ from aiida_humanintheloop.workflows.equation_of_state import EquationOfStateWork
 from aiida_humanintheloop.workflows.lattice_energy import ARGON, python_on
 from aiida_humanintheloop.workflows.resume_after_failure import ailing_computer
 from tests.commands import verdi
+from tests.faults import restart_workers
 from tests.processes import ended
-from tests.profile import have_daemon
 from tests.workflows.examples import (
     BULK_MODULUS,
     COHESIVE_ENERGY,
@@ -46,12 +46,10 @@ def caching(daemon: None) -> Iterator[None]:
     """Have the daemon take a calculation from the cache that was made before."""
     entry_point = "aiida.calculations:humanintheloop.lattice_energy"
     verdi("config", "set", "caching.enabled_for", entry_point)
-    verdi("daemon", "restart")
-    have_daemon()
+    restart_workers()
     yield
     verdi("config", "unset", "caching.enabled_for")
-    verdi("daemon", "restart")
-    have_daemon()
+    restart_workers()
 
 
 def test_it_has_an_entry_point(profile: str) -> None:
