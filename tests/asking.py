@@ -42,6 +42,10 @@ class AskOne(InteractiveWorkChain):
         """Return the value, or the UUID of a node."""
         self.out("answer", Dict({"value": plain(self.answer())}).store())
 
+    def mumble(self, value):
+        """Refuse, for a reason that no database takes."""
+        return "it is\x00\ud800\nodd."
+
     def even(self, value):
         """Refuse odd numbers; fail on 13."""
         if value == 13:
@@ -50,7 +54,7 @@ class AskOne(InteractiveWorkChain):
 
 
 class AskWithContext(AskOne):
-    """Keep in the context what cannot be saved, or what cannot be loaded."""
+    """Keep something in the context."""
 
     @classmethod
     def define(cls, spec):
@@ -59,17 +63,19 @@ class AskWithContext(AskOne):
         spec.input("kept", valid_type=Str)
 
     def put(self):
-        """Count how often this step runs, keep it, and ask."""
-        ran = self.node.base.extras.get("ran_put", 0)
-        self.node.base.extras.set("ran_put", ran + 1)
-        kept = {"lock": Lock(), "lambda": lambda: 1}
+        """Keep it, and ask."""
+        kept = {"lock": Lock(), "node": Int(1).store()}
         self.ctx.kept = kept[self.inputs.kept.value]
         super().put()
 
-    def after(self):
-        """Use it."""
-        self.report(f"kept: {self.ctx.kept}")
-        super().after()
+
+class AskAndCount(AskOne):
+    """Take no answer, but count them."""
+
+    def count(self, value):
+        """Return which one it is."""
+        self.ctx.tries = self.ctx.get("tries", 0) + 1
+        return self.ctx.tries
 
 
 class AskAndReturnNested(AskOne):

@@ -35,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Point AiiDA to an empty folder before anything imports it, and obey Ctrl-C."""
     # A shell hands on to what it runs in the background that Ctrl-C is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A coroutine that nobody awaits is found when it is collected, in another test.
+    sys.set_coroutine_origin_tracking_depth(10)
     config.stash[folder] = empty_folder()
     # Where a test puts a workflow that the workers of the daemon shall find, and a
     # reader of the tutorial does.

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from aiida.engine import calcfunction, workfunction
+from aiida.engine import WorkChain, calcfunction, workfunction
 from aiida.orm import Bool, Dict, QueryBuilder, Str, WorkChainNode
 
 from aiida_humanintheloop import InteractiveWorkChain, Question
@@ -200,3 +200,52 @@ class AskAfterAFailure(AskOne):
         except Exception:
             if not is_caught:
                 raise
+
+
+class LockOthersOut(WorkChain):
+    """Have somebody else write to SQLite for long, as soon as it has ended."""
+
+    @classmethod
+    def define(cls, spec):
+        """Do nothing else."""
+        super().define(spec)
+        spec.outline(cls.do_nothing)
+
+    def do_nothing(self):
+        """Go on."""
+
+    def on_terminated(self):
+        """Have nobody write it down that this has ended."""
+        super().on_terminated()
+        lock_database(how="IMMEDIATE")
+
+
+class WaitForALock(InteractiveWorkChain):
+    """Wait for what locks others out."""
+
+    @classmethod
+    def define(cls, spec):
+        """Call it."""
+        super().define(spec)
+        spec.outline(cls.call, cls.after)
+
+    def call(self):
+        """Submit it."""
+        return self.to_context(child=self.submit(LockOthersOut))
+
+    def after(self):
+        """Go on."""
+
+
+class SayWhatCannotBeWritten(WorkChain):
+    """Leave the session of the worker as a write that fails does."""
+
+    @classmethod
+    def define(cls, spec):
+        """Do nothing else."""
+        super().define(spec)
+        spec.outline(cls.say)
+
+    def say(self):
+        """Report text that no database takes."""
+        self.report("\x00\ud800")

@@ -116,6 +116,16 @@ def test_a_validator_runs_before_anything_resumes(
     assert node.is_finished_ok
 
 
+def test_any_reason_of_a_validator_can_be_told(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """Also one that no database takes: the answer would neither count nor be told."""
+    node = ask(AskOne, question=Question("Which?", validator="mumble"))
+    verdict = answer(node, "this")
+    assert verdict.outcome == "refused"
+    assert verdict.reason == "'this' was not taken: it is\ufffd\ufffd odd."
+
+
 def test_only_an_assignee_may_answer(ask: Callable[..., WorkChainNode]) -> None:
     """Another person, and an extra of which nobody knows whose it is, are refused."""
     node = ask(AskOne, question=Question("You?", assignees=("ada@example.org",)))

@@ -14,7 +14,7 @@ from aiida.orm import Dict, Str, WorkChainNode
 from aiida_humanintheloop import Question
 from aiida_humanintheloop.inbox import answer, history
 from tests.commands import hitl_program
-from tests.dying import AskAndBeLockedOut, AskAndCountLockedOut
+from tests.dying import AskAndBeLockedOut, AskAndCountLockedOut, WaitForALock
 from tests.faults import is_sqlite, lock_database
 from tests.game import a_wrong_guess
 from tests.patience import wait_until
@@ -52,6 +52,11 @@ def test_a_step_that_cannot_write_runs_again_once(
     assert answer(node, "yes").accepted
     ended(node)
     assert (tmp_path / "runs").read_text() == 2 * "run\n"
+
+
+def test_who_hears_of_a_child_meanwhile_goes_on_later(daemon: None) -> None:
+    """It is told only once, and could not write that it knows."""
+    ended(submit(WaitForALock))
 
 
 def test_what_is_wanted_meanwhile_is_loaded_later(game: WorkChainNode) -> None:

@@ -7,8 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from aiida.engine import submit
-from aiida.engine.processes.control import pause_processes, play_processes
+from aiida.engine import ProcessState, submit
+from aiida.engine.processes.control import (
+    kill_processes,
+    pause_processes,
+    play_processes,
+)
 from aiida.manage import get_manager
 from aiida.orm import Bool, Dict, Str, WorkChainNode
 
@@ -17,12 +21,13 @@ from aiida_humanintheloop.inbox import answer, history, wait_for_question
 from aiida_humanintheloop.letter import timestamp
 from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
-from tests.asking import AskInTwoChildren
+from tests.asking import AskInTwoChildren, AskWithContext
 from tests.daemon_log import DaemonLog
 from tests.dying import (
     AskAfterAFailure,
     AskAndLoseBroker,
     AskBeforeLongFunction,
+    SayWhatCannotBeWritten,
     SubmitWithoutBroker,
 )
 from tests.faults import (
@@ -30,7 +35,9 @@ from tests.faults import (
     hang_up,
     kill_worker,
     restart_daemon,
+    restart_database,
     services,
+    wait_for_services,
 )
 from tests.game import a_wrong_guess
 from tests.patience import wait_until
@@ -57,6 +64,39 @@ def test_an_answer_is_taken_that_was_kept_a_moment_too_late(
     wait_until(lambda: refresh() or history(by_client)[0].answer, "it is taken")
     assert history(by_client)[0].answer.by == "ada@example.org"
     assert history(by_hand)[0].is_open
+
+
+def test_a_write_of_others_that_failed_harms_nobody(
+    game: WorkChainNode, submit_game: Callable[..., WorkChainNode]
+) -> None:
+    """The session of their worker wants to be rolled back before it is used again."""
+    time.sleep(14)  # it is put to rest 10 s after the last word
+    node = submit(SayWhatCannotBeWritten)
+    try:
+        running = ProcessState.RUNNING
+        wait_until(lambda: refresh() or node.process_state is running, "it runs")
+        assert answer(game, a_wrong_guess(game)).accepted
+        wait_until(lambda: paused(game), "it asks again")
+        other = submit_game()
+        wait_until(lambda: paused(other), "so does what comes after it")
+    finally:  # the engine could not write that it failed
+        node.set_process_state(ProcessState.KILLED)
+
+
+@pytest.mark.restarts_daemon
+@pytest.mark.skipif(PROFILE is None, reason="SQLite has no server")
+def test_a_kill_that_meets_a_dead_connection_can_be_repeated(
+    ask: Callable[..., WorkChainNode],
+) -> None:
+    """Nothing of the first try is in its way."""
+    node = ask(AskWithContext, question=Question("Go?"), kept=Str("node"))
+    time.sleep(5)  # nothing of it is fresh
+    restart_database()
+    wait_for_services()
+    for _ in range(2):
+        kill_processes([node], timeout=30)
+    wait_until(lambda: refresh() or node.is_terminated, "it ends")
+    assert node.is_killed
 
 
 def test_a_task_that_was_lost_is_made_anew(

@@ -16,14 +16,14 @@ from aiida.engine.processes.control import (
     pause_processes,
     play_processes,
 )
-from aiida.orm import Dict, Log, Str, WorkChainNode
+from aiida.orm import Dict, WorkChainNode
 
 from aiida_humanintheloop import HumanLoopWorkChain, Question
 from aiida_humanintheloop.inbox import answer, history, open_questions
 from aiida_humanintheloop.letter import timestamp
 from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
-from tests.asking import AskOne, AskWithContext
+from tests.asking import AskAndCount, AskOne
 from tests.commands import verdi
 from tests.counting import CountLoaded
 from tests.daemon_log import DaemonLog
@@ -168,24 +168,17 @@ def test_a_deadline_passes(loads: Loads) -> None:
     assert letter.answer.kind == "default"
 
 
-def test_what_cannot_be_saved_stays_loaded(loads: Loads) -> None:
-    """Its step would run again, or it could not go on at all; and it says so once."""
-    question = Dict(Question("Go?").to_record())
-    nodes = [
-        submit(AskWithContext, question=question, kept=Str(kept))
-        for kept in ("lock", "lambda")
-    ]
-    wait_until(lambda: {n.pk for n in nodes} <= asked(), "both ask")
-    loads()
-    time.sleep(2 * RESTS_AFTER_SECONDS)
-    for node in nodes:
-        assert answer(node, "yes").accepted
-        wait_until(lambda node=node: refresh() or node.is_terminated, "it ends")
-        assert node.is_finished_ok, node.exception
-        assert node.base.extras.get("ran_put") == 1
-        said = [log.message for log in Log.collection.get_logs_for(node)]
-        assert sum("self.ctx.kept (" in each for each in said) == 1, said
-    assert not loads()
+def test_what_a_validator_counts_is_not_lost(loads: Loads) -> None:
+    """A refusal is followed by no other state, with which it would be saved."""
+    question = Question("Which?", validator="count")
+    node = submit(AskAndCount, question=Dict(question.to_record()))
+    wait_until(lambda: node.pk in asked(), "it asks")
+    for tries in (1, 2):
+        loads()
+        assert answer(node, "this").reason.endswith(f"was not taken: {tries}")
+        time.sleep(RESTS_AFTER_SECONDS)
+    assert loads() == [node.pk]
+    kill_unfinished([node])
 
 
 def test_one_that_cannot_be_read_harms_nobody(resting: list[WorkChainNode]) -> None:

@@ -244,6 +244,7 @@ class Custody:
         """
         async with _one_at_a_time:
             await asyncio.sleep(0)
+            database.reconnect()
             end_leftovers(self.pk)
             saved = self._last_checkpoint()
             context = LoadSaveContext(
@@ -335,7 +336,7 @@ class Custody:
         if rest is None or rest.is_over:
             if owner._process is not None:
                 owner._process.touch()  # do not ask again at once
-        elif owner.is_idle and owner._process.can_be_loaded():
+        elif owner.is_idle:
             owner._next_rest = rest
             owner._loaded.clear()
             owner.reload()

@@ -186,11 +186,17 @@ def attach(entity: Entity[Any, Any]) -> None:
 def reconnect() -> None:
     """Have a connection that works, in place of one whose server was started anew.
 
+    Or of one that another process of this worker left as it failed to write.
+
     :raises sqlalchemy.exc.SQLAlchemyError: if the server does not answer now.
     """
     session = _storage().get_session()
-    if _storage().in_transaction or session.bind.dialect.name == "sqlite":
-        return  # somebody wants it whole, or there is no server
+    if _storage().in_transaction:
+        return  # somebody wants it whole
+    if not session.is_active:
+        _roll_back(session)
+    if session.bind.dialect.name == "sqlite":
+        return  # there is no server
     try:
         session.execute(text("SELECT 1"))
     except SQLAlchemyError:

@@ -13,7 +13,7 @@ from plumpy.process_comms import INTENT_KEY, Intent
 from plumpy.process_states import State
 from sqlalchemy.exc import SQLAlchemyError
 
-from .database import DatabaseLost, catch_up
+from .database import DatabaseLost
 from .judge import PASSED, JudgingWorkChain
 from .messages import ANSWER_INTENT, STATUS
 from .question import Answer, Verdict
@@ -87,7 +87,6 @@ class ReceivingWorkChain(JudgingWorkChain):
     def _receive_answer(self, text: str) -> str:
         """Return the verdict; nothing where it was lost, to be sent again."""
         try:
-            catch_up()
             if self._closed or self.is_stale:
                 return ""  # it is being loaded anew
             is_open = bool(self.mailbox.open_letters())
@@ -109,7 +108,6 @@ class ReceivingWorkChain(JudgingWorkChain):
     def _receive_play(self) -> bool | str:
         """Play; `verdi process play` prints a reply that is not True or False."""
         try:
-            catch_up()
             if self.is_stale:
                 return "the database was away: try again"
             verdict = None if self._closed else self._play()

@@ -12,7 +12,8 @@ from typing import Any
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
 from sqlalchemy.exc import SQLAlchemyError
 
-from .database import DatabaseLost, catch_up
+from .context import check
+from .database import DatabaseLost, catch_up, is_lost
 from .deadlines import Deadlines
 from .exceptions import InvalidAnswer
 from .letter import Letter, timestamp
@@ -143,6 +144,8 @@ class JudgingWorkChain(WaitingWorkChain):
             self.mailbox.complain(reason, answer)
             self.set_status(f"{STATUS} {reason}")
             self.report(reason)
+            if letter.question.validator:
+                self._save_checkpoint()  # it may have counted in `ctx`
         return Verdict("refused", reason, letter.id)
 
     @contextmanager
@@ -232,13 +235,23 @@ class JudgingWorkChain(WaitingWorkChain):
             if not self._closed and not self.has_terminated():
                 catch_up()
                 callback()
-        except (DatabaseLost, SQLAlchemyError):
-            self.loop.call_later(_TRY_AGAIN_SECONDS, self._guarded, callback)
-        except Exception:
-            self.logger.exception("could not look after the open questions")
+        except (DatabaseLost, Exception) as error:
+            if is_lost(error):
+                self.loop.call_later(_TRY_AGAIN_SECONDS, self._guarded, callback)
+            else:
+                self.logger.exception("could not look after the open questions")
 
     # endregion
     # region what follows
+
+    def on_pausing(self, msg: str | None = None) -> None:
+        """Ask only where the answer can find what was there before.
+
+        :raises ValueError: if `ctx` has what would be lost with the worker.
+        """
+        super().on_pausing(msg)
+        if self._enable_persistence and self.mailbox.open_letters():
+            check(self.ctx)
 
     def _play_on(self) -> None:
         """Have the engine go on; `play` itself looks first what is open."""

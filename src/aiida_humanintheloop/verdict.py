@@ -13,7 +13,7 @@ from .exceptions import InvalidAnswer
 from .kinds import Node
 from .letter import Letter
 from .question import Answer, Question, Verdict
-from .text import shown
+from .text import one_line, shown
 
 __all__ = ["Validator", "read_answer", "read_value", "verdict_on_late"]
 
@@ -80,6 +80,7 @@ def _validate(value: object, validator: Validator | None) -> None:
         _LOGGER.exception("validator %s failed", validator)
         reason = f"it could not be checked ({type(error).__name__}: {error})"
     if reason is not None:
+        reason = one_line(str(reason))
         raise InvalidAnswer(f"{shown(value)} was not taken: {reason}")
 
 

@@ -17,7 +17,6 @@ from aiida.common.log import AIIDA_LOGGER
 from aiida.engine import WorkChain
 from aiida.engine.runners import Runner
 from aiida.orm import Node
-from aiida.orm.utils.serialize import deserialize_unsafe, serialize
 from plumpy.persistence import LoadSaveContext
 from plumpy.process_states import State
 from sqlalchemy.exc import SQLAlchemyError
@@ -101,8 +100,6 @@ class WaitingWorkChain(WorkChain):
     is_in_custody = False
     # Whether something was done in memory that did not reach the database.
     _is_ahead = False
-    # Whether its `ctx` has what would be lost if it was loaded anew.
-    _has_to_stay = False
 
     @classmethod
     def recreate_from(
@@ -152,10 +149,14 @@ class WaitingWorkChain(WorkChain):
         """
         return None if self._closed else super().call_soon(callback, *args, **kwargs)
 
-    def callback_excepted(self, *args: Any) -> None:
-        """Fail, unless the process has been loaded anew since."""
-        if not self._closed:
-            super().callback_excepted(*args)
+    def callback_excepted(
+        self, callback: Any, exception: BaseException | None, trace: Any
+    ) -> None:
+        """Fail, unless the process has been loaded anew since, or shall be."""
+        if self.is_in_custody and exception and database.is_lost(exception):
+            self._is_ahead = True  # of what it heard nobody tells it again
+        elif not self._closed:
+            super().callback_excepted(callback, exception, trace)
 
     def look_again(self) -> None:
         """Take up what happened meanwhile, as far as no message told of it."""
@@ -164,34 +165,11 @@ class WaitingWorkChain(WorkChain):
     @property
     def is_idle(self) -> bool:
         """Whether it has waited for a while, and nobody had a word for it."""
-        if not self.paused or self._has_to_stay:
-            return False
-        return self.loop.time() > self._touched_at + _IDLE_SECONDS
+        return self.paused and self.loop.time() > self._touched_at + _IDLE_SECONDS
 
     def touch(self) -> None:
         """Have it not count as idle for a while."""
         self._touched_at = self.loop.time()
-
-    def can_be_loaded(self) -> bool:
-        """Return whether what is in `ctx` would be there again; say so if it would not.
-
-        aiida-core saves no checkpoint then, and the step that asked would run again.
-
-        :raises DatabaseLost: if that cannot be told.
-        """
-        for name, value in self.ctx.items():
-            try:
-                with database.lost_not_failed():
-                    deserialize_unsafe(serialize(value))
-            except Exception:
-                self._has_to_stay = True
-                self.logger.warning(
-                    "self.ctx.%s (%s) cannot be saved. If the worker ends before the "
-                    "answer is there, this step runs again, or nothing goes on.",
-                    name,
-                    type(value).__name__,
-                )
-        return not self._has_to_stay
 
     # region the slot
 
@@ -206,13 +184,12 @@ class WaitingWorkChain(WorkChain):
         try:
             return callers_of([self._pk])[self._pk]
         except SQLAlchemyError:
-            self.logger.warning("the slots of the callers are not given back")
+            _LOGGER.warning("the slots of the callers of %d are kept", self._pk)
             return []
 
     def on_playing(self) -> None:
         """Count against the slots of the worker again."""
         super().on_playing()
-        self._has_to_stay = False
         Slots.of(self.runner).take_back(self._pk)
 
     def on_close(self) -> None:
@@ -258,8 +235,13 @@ class WaitingWorkChain(WorkChain):
             if self._closed and not self.has_terminated():
                 raise Unreachable("The process is being loaded anew: try again.")
             try:
+                # What is half done where the connection turns out to be gone would be
+                # in the way of the next try.
+                database.catch_up()
                 return callback(*args, **kwargs)
-            except DatabaseLost as lost:
+            except (DatabaseLost, SQLAlchemyError) as lost:
+                if not database.is_lost(lost):
+                    raise
                 raise Unreachable("The database is away: try again.") from lost
             except BrokerLost as lost:
                 raise Unreachable("The broker went away: try again.") from lost
@@ -314,8 +296,12 @@ class WaitingWorkChain(WorkChain):
             return
         if self.is_stale:
             raise DatabaseLost
-        with database.lost_not_failed(), lifeline.lost_not_failed():
-            yield
+        try:
+            with database.lost_not_failed(), lifeline.lost_not_failed():
+                yield
+        except (DatabaseLost, BrokerLost):
+            self._is_ahead = True  # not only in a step, whose end the custody sees
+            raise
 
     def _do_step(self) -> Any:
         """Run the next step, unless it follows from what the database does not know.
