@@ -140,7 +140,7 @@ class Custody:
 
         :return: None if it ended elsewhere meanwhile.
         """
-        slots = Slots.of(self._runner)
+        slots, is_at_end = Slots.of(self._runner), False
         while not ownership.take(self.pk):
             slots.give_back(self.pk)
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
@@ -175,12 +175,18 @@ class Custody:
                 Custody.news += 1
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                 await database.returns()
+        except asyncio.CancelledError:
+            # The worker ends, which closes its connection, and then drops the lock. To
+            # sign off one by one takes seconds for hundreds, and RabbitMQ may hang.
+            is_at_end = True
+            raise
         finally:
-            slots.take_back(self.pk)
             self._loaded.set()
-            # First: a broker may drop the name that its next owner listens under.
-            self._listen_no_more()
-            ownership.release(self.pk)
+            if not is_at_end:
+                slots.take_back(self.pk)
+                # First: a broker may drop the name that its next owner listens under.
+                self._listen_no_more()
+                ownership.release(self.pk)
 
     async def _listen(self) -> None:
         """Take the messages for the process from now on, whether it is loaded or not.
