@@ -69,15 +69,6 @@ class AskWithContext(AskOne):
         super().put()
 
 
-class AskAndCount(AskOne):
-    """Take no answer, but count them."""
-
-    def count(self, value):
-        """Return which one it is."""
-        self.ctx.tries = self.ctx.get("tries", 0) + 1
-        return self.ctx.tries
-
-
 class AskAndReturnNested(AskOne):
     """Return the answer in a namespace, as what exposes outputs does."""
 

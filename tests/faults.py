@@ -123,7 +123,11 @@ def restart_daemon() -> None:
 def restart_workers() -> None:
     """Have workers that know the settings as they are now."""
     have_daemon()
-    get_daemon_client().restart_daemon(timeout=60)
+    client = get_daemon_client()
+    wait_until(  # it may be busy with one that was killed
+        lambda: client.restart_daemon(timeout=60).get("status") == "ok",
+        "the workers begin anew",
+    )
     have_daemon()
 
 

@@ -120,6 +120,7 @@ def test_a_test_says_whether_it_was_sent(webhook: Webhook) -> None:
 def test_whoever_is_told_can_answer(webhook: Webhook, ask: Ask) -> None:
     """By what stands in the message; what was open before is not told."""
     before = ask(AskOne, question=Question("How many?", Integer(1, 9)))
+    time.sleep(1)  # when that was is known to the second
     add(webhook.url, *NO_WAIT)
     node = ask(AskOne, question=Question("How many\nthen?", Integer(1, 9)))
     body = wait_for(webhook, node)

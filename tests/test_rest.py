@@ -23,7 +23,7 @@ from aiida_humanintheloop.inbox import answer, history, open_questions
 from aiida_humanintheloop.letter import timestamp
 from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
-from tests.asking import AskAndCount, AskOne
+from tests.asking import AskOne
 from tests.commands import verdi
 from tests.counting import CountLoaded
 from tests.daemon_log import DaemonLog
@@ -166,19 +166,6 @@ def test_a_deadline_passes(loads: Loads) -> None:
     assert node.outputs.answer["value"] == "no"
     (letter,) = history(node)
     assert letter.answer.kind == "default"
-
-
-def test_what_a_validator_counts_is_not_lost(loads: Loads) -> None:
-    """A refusal is followed by no other state, with which it would be saved."""
-    question = Question("Which?", validator="count")
-    node = submit(AskAndCount, question=Dict(question.to_record()))
-    wait_until(lambda: node.pk in asked(), "it asks")
-    for tries in (1, 2):
-        loads()
-        assert answer(node, "this").reason.endswith(f"was not taken: {tries}")
-        time.sleep(RESTS_AFTER_SECONDS)
-    assert loads() == [node.pk]
-    kill_unfinished([node])
 
 
 def test_one_that_cannot_be_read_harms_nobody(resting: list[WorkChainNode]) -> None:

@@ -199,7 +199,7 @@ class Custody:
         if self._listens or communicator is None:
             return
         with _not_yet():
-            await asyncio.to_thread(
+            await lifeline.in_thread(
                 communicator.add_rpc_subscriber, self._receive, identifier=str(self.pk)
             )
         self._listens = True

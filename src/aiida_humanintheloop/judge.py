@@ -144,8 +144,6 @@ class JudgingWorkChain(WaitingWorkChain):
             self.mailbox.complain(reason, answer)
             self.set_status(f"{STATUS} {reason}")
             self.report(reason)
-            if letter.question.validator:
-                self._save_checkpoint()  # it may have counted in `ctx`
         return Verdict("refused", reason, letter.id)
 
     @contextmanager

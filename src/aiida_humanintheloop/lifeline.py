@@ -16,7 +16,7 @@ import asyncio
 import concurrent.futures
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from traceback import walk_tb
 from typing import Any
@@ -30,7 +30,15 @@ from aiida.manage import get_manager
 
 from . import witness
 
-__all__ = ["BrokerLost", "end_worker", "hold", "is_away", "lost_not_failed", "returns"]
+__all__ = [
+    "BrokerLost",
+    "end_worker",
+    "hold",
+    "in_thread",
+    "is_away",
+    "lost_not_failed",
+    "returns",
+]
 
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.lifeline")
 _ENDPOINT = "_router_endpoint"
@@ -129,6 +137,22 @@ def lost_not_failed() -> Iterator[None]:
         raise
 
 
+async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call the client of a broker, which takes long, while the loop does other things.
+
+    :raises ConnectionError: where the client gives a connection up that hangs: it
+        cancels what waits for that, and who awaits it would take itself for cancelled.
+    """
+
+    def call() -> Any:
+        try:
+            return function(*args, **kwargs)
+        except concurrent.futures.CancelledError as error:
+            raise ConnectionError("the broker hangs") from error
+
+    return await asyncio.to_thread(call)
+
+
 async def returns(communicator: Any) -> None:
     """Wait until the broker takes what is sent, or says something else of it.
 
@@ -138,7 +162,7 @@ async def returns(communicator: Any) -> None:
     async with _one_at_a_time:
         while True:
             try:
-                await asyncio.to_thread(
+                await in_thread(
                     communicator.broadcast_send, None, None, _HEARD_BY_NOBODY
                 )
             except Exception as error:

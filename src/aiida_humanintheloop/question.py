@@ -49,7 +49,8 @@ class Question:
     :param at_deadline: `wait` goes on waiting, `default` takes the default, anything
         else is the label of the exit code with which the workflow ends.
     :param validator: method of the work chain, or its name, that takes the value and
-        returns why it is refused, or None.
+        returns why it is refused, or None. It only judges: it may be asked any number
+        of times, and what it keeps in `self.ctx` may be lost.
     :raises ValueError: if the default does not fit, or is missing where it is needed.
     """
 

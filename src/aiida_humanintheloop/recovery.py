@@ -14,6 +14,7 @@ looks for one in vain: the worker looks now and then.
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -116,12 +117,15 @@ async def _bring_back(pks: list[int]) -> None:
     if not pks:
         return
     connection = Connection()
-    loop = asyncio.get_running_loop()
+    # A worker that ends waits for its threads, and hundreds of replies take minutes.
+    is_over = threading.Event()
 
     def make_tasks() -> list[int]:
         made = []
         try:
             for pk in pks:
+                if is_over.is_set():
+                    break
                 try:
                     connection.send(pk, MessageBuilder.status())
                 except NotLoaded:
@@ -131,6 +135,9 @@ async def _bring_back(pks: list[int]) -> None:
             connection.close()
         return made
 
-    made = await loop.run_in_executor(None, make_tasks)
+    try:
+        made = await asyncio.to_thread(make_tasks)
+    finally:
+        is_over.set()
     if made:
         _LOGGER.warning("brought back, their tasks were lost: %s", made)

@@ -22,10 +22,12 @@ ELSEWHERE = (
     "workflows/test_resume_after_failure.py",
 )
 ALL = ("tests", *(f"--ignore=tests/{each}" for each in ELSEWHERE))
-# What SQLite and ZeroMQ have a part in; all else meets Python 3.13 in the other run.
+# What SQLite and ZeroMQ have a part in; all else but the examples meets Python 3.13 in
+# the other run.
 OF_THE_PROFILE = (
     "tests/test_asking.py",
     "tests/test_interactive.py",
+    "tests/test_locked.py",
     "tests/test_recovery.py",
     "tests/test_simultaneous.py",
 )
