@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,19 @@ def restart_daemon() -> None:
     have_daemon()
 
 
-def restart_workers() -> None:
-    """Have workers that know the settings as they are now."""
+@contextmanager
+def workers_with(settings: Mapping[str, str]) -> Iterator[None]:
+    """Have workers that know these settings of the profile, for a while."""
+    for name, value in settings.items():
+        verdi("config", "set", name, value)
+    _restart_workers()
+    yield
+    for name in settings:
+        verdi("config", "unset", name)
+    _restart_workers()
+
+
+def _restart_workers() -> None:
     have_daemon()
     client = get_daemon_client()
     wait_until(  # it may be busy with one that was killed

@@ -13,8 +13,8 @@ from aiida.plugins import CalculationFactory
 
 from aiida_humanintheloop import Question
 from tests.asking import AskOne
-from tests.commands import hitl, verdi
-from tests.faults import restart_workers
+from tests.commands import hitl
+from tests.faults import workers_with
 from tests.patience import wait_until
 from tests.processes import ended, kill_unfinished, paused
 from tests.receivers import Webhook
@@ -30,13 +30,8 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def soon(_daemon_of_the_session: None) -> Iterator[None]:
     """Have workers that give up at once, and not after five attempts."""
-    for name, value in SETTINGS.items():
-        verdi("config", "set", name, value)
-    restart_workers()
-    yield
-    for name in SETTINGS:
-        verdi("config", "unset", name)
-    restart_workers()
+    with workers_with(SETTINGS):
+        yield
 
 
 @pytest.fixture

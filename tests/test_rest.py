@@ -24,10 +24,9 @@ from aiida_humanintheloop.letter import timestamp
 from aiida_humanintheloop.mailbox import Mailbox
 from aiida_humanintheloop.question import Answer
 from tests.asking import AskOne
-from tests.commands import verdi
 from tests.counting import CountLoaded
 from tests.daemon_log import DaemonLog
-from tests.faults import restart_daemon, restart_workers, wait_for_services
+from tests.faults import restart_daemon, wait_for_services, workers_with
 from tests.game import a_wrong_guess
 from tests.patience import wait_until
 from tests.processes import kill_unfinished
@@ -44,18 +43,15 @@ Loads = Callable[[], list[int]]
 @pytest.fixture(scope="module")
 def loads(_daemon_of_the_session: None) -> Iterator[Loads]:
     """Return what tells which processes were loaded since it was last asked."""
-    verdi("config", "set", "logging.aiida_loglevel", "INFO")
-    restart_workers()
-    log = DaemonLog()
+    loaded = r"INFO\] Loaded process<(\d+)> from saved state"
+    with workers_with({"logging.aiida_loglevel": "INFO"}):
+        log = DaemonLog()
 
-    def loaded_since() -> list[int]:
-        time.sleep(0.5)
-        found = re.findall(r"INFO\] Loaded process<(\d+)> from saved state", log.news())
-        return [int(pk) for pk in found]
+        def loaded_since() -> list[int]:
+            time.sleep(0.5)
+            return [int(pk) for pk in re.findall(loaded, log.news())]
 
-    yield loaded_since
-    verdi("config", "unset", "logging.aiida_loglevel")
-    restart_workers()
+        yield loaded_since
 
 
 @pytest.fixture(scope="module")

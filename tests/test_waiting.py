@@ -40,9 +40,9 @@ from tests.dying import AskAfterAFailure
 from tests.faults import (
     FAULTS,
     possible,
-    restart_workers,
     wait_for_services,
     workers,
+    workers_with,
 )
 from tests.game import a_wrong_guess, target_of
 from tests.patience import wait_until
@@ -60,11 +60,8 @@ CONTROL_LOGGER = AIIDA_LOGGER.getChild("process_control")
 @pytest.fixture(scope="module")
 def few_slots(_daemon_of_the_session: None) -> Iterator[None]:
     """Have workers with fewer slots than there are questions."""
-    verdi("config", "set", "daemon.worker_process_slots", str(SLOTS))
-    restart_workers()
-    yield
-    verdi("config", "unset", "daemon.worker_process_slots")
-    restart_workers()
+    with workers_with({"daemon.worker_process_slots": str(SLOTS)}):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -26,8 +26,7 @@ from aiida_humanintheloop.replay import replay
 from aiida_humanintheloop.workflows.equation_of_state import EquationOfStateWorkChain
 from aiida_humanintheloop.workflows.lattice_energy import ARGON, python_on
 from aiida_humanintheloop.workflows.resume_after_failure import ailing_computer
-from tests.commands import verdi
-from tests.faults import restart_workers
+from tests.faults import workers_with
 from tests.processes import ended
 from tests.workflows.examples import (
     BULK_MODULUS,
@@ -45,11 +44,8 @@ from tests.workflows.examples import (
 def caching(daemon: None) -> Iterator[None]:
     """Have the daemon take a calculation from the cache that was made before."""
     entry_point = "aiida.calculations:humanintheloop.lattice_energy"
-    verdi("config", "set", "caching.enabled_for", entry_point)
-    restart_workers()
-    yield
-    verdi("config", "unset", "caching.enabled_for")
-    restart_workers()
+    with workers_with({"caching.enabled_for": entry_point}):
+        yield
 
 
 def test_it_has_an_entry_point(profile: str) -> None:
