@@ -58,6 +58,16 @@ class AskAndDieAsking(InteractiveWorkChain):
         self.out("answers", Dict(answers).store())
 
 
+class AskAndBePlayedEarly(AskAndDieAsking):
+    """Be played where the next worker lets it go on, before its step runs again."""
+
+    def look_again(self):
+        """Have somebody play it right after."""
+        super().look_again()
+        if self.paused:
+            self.loop.call_soon(self.play)
+
+
 class AskAndDieAfter(AskOne):
     """Lose the worker in the step that reads the answer, once."""
 

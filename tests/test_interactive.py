@@ -23,7 +23,12 @@ from aiida_humanintheloop.messages import ANSWER_INTENT
 from tests.asking import AskAgain, AskAndAnswer, AskAndEnd
 from tests.commands import verdi
 from tests.daemon_log import DaemonLog
-from tests.dying import AskAndDie, AskAndDieAsking, AskAndFailToPause
+from tests.dying import (
+    AskAndBePlayedEarly,
+    AskAndDie,
+    AskAndDieAsking,
+    AskAndFailToPause,
+)
 from tests.faults import kill_worker
 from tests.game import a_wrong_guess, target_of
 from tests.patience import wait_until
@@ -311,6 +316,21 @@ def test_an_extra_that_is_played_while_the_step_runs_again_is_taken(
 
     wait_until(is_played, "it is played")
     connection.close()
+    wait_until(lambda: refresh() or node.is_terminated, "it ends")
+    assert node.is_finished_ok, node.exception
+    assert node.outputs.answers.get_dict() == {"first": "one", "second": "two"}
+
+
+def test_an_extra_that_is_played_just_before_the_step_runs_again_is_taken(
+    daemon: None,
+) -> None:
+    """By then it has gone on by itself, and does not look as if it waited."""
+    node = submit(AskAndBePlayedEarly)
+    with Conversation(node) as talk:
+        assert talk.wait(60).question.text == "The first?"
+        assert talk.answer("one").accepted
+    wait_until(lambda: ask_count(node) == 2, "it asks again")
+    node.base.extras.set("answer", "two")
     wait_until(lambda: refresh() or node.is_terminated, "it ends")
     assert node.is_finished_ok, node.exception
     assert node.outputs.answers.get_dict() == {"first": "one", "second": "two"}

@@ -34,7 +34,7 @@ class ReceivingWorkChain(JudgingWorkChain):
     """
 
     _next_look: asyncio.TimerHandle | None = None
-    # Whether it was played for a question whose step had yet to run again.
+    # Whether it was played while a question was open whose step had yet to run again.
     _was_played_early = False
 
     @classmethod
@@ -70,8 +70,9 @@ class ReceivingWorkChain(JudgingWorkChain):
         """Play, and return the verdict on the answer in the extras if one was due."""
         asks = self.paused or self._pausing is not None
         is_open = bool(self.mailbox.open_letters())
-        self._was_played_early = self._is_interrupted
         if self.has_terminated() or not asks or not is_open or self._is_interrupted:
+            # It may have gone on by itself a moment ago, and its step has yet to begin.
+            self._was_played_early |= is_open
             self._play_on()
             return None
         return self._judge(self.mailbox.kept() or Answer(None))
