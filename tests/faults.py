@@ -222,19 +222,34 @@ def possible() -> dict[str, Callable[[], None]]:
 
 
 def wait_for_services() -> None:
-    """Wait until database, broker and a worker are there again.
+    """Wait until database, broker and a worker are there again."""
+    wait_until(_is_there(_database_answers), "the database answers")
+    wait_until(_is_there(_broker_answers), "the broker answers")
+    wait_until(_is_there(workers), "a worker runs")
 
-    RabbitMQ runs for some seconds before it listens.
-    """
-    from aiida_humanintheloop.connection import knock
-    from aiida_humanintheloop.database import reconnect
 
-    def answers() -> bool:
+def _is_there(look: Callable[[], object]) -> Callable[[], bool]:
+    """Return what says whether one finds something, and does not fail where not."""
+
+    def holds() -> bool:
         try:
-            reconnect()
-            knock(get_manager().get_profile().process_control_config)
-            return bool(services("broker") and workers())
+            return bool(look())
         except Exception:
             return False
 
-    wait_until(answers, "the services are back")
+    return holds
+
+
+def _database_answers() -> bool:
+    from aiida_humanintheloop.database import reconnect
+
+    reconnect()
+    return True
+
+
+def _broker_answers() -> bool:
+    """Return whether it takes connections; RabbitMQ runs for some seconds before."""
+    from aiida_humanintheloop.connection import knock
+
+    knock(get_manager().get_profile().process_control_config)
+    return bool(services("broker"))

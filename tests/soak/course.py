@@ -154,8 +154,8 @@ class Soak:
             except Exception as error:  # whatever it is, it is told in the end
                 self._wrong.append(f"{name}: {type(error).__name__}: {error}")
                 self._say(self._wrong[-1])
-                wait_for_services()
                 have_daemon()
+                wait_for_services()
 
     def _may(self, name: str) -> bool:
         """Return whether what it happens to has not had too much of it lately."""
