@@ -74,8 +74,8 @@ def make_profile() -> None:
     )
     config.set_default_profile("tutorial", overwrite=True)
     config.set_option("runner.poll.interval", 1, scope="tutorial")
-    # A busy laptop needs more than the 2 s that AiiDA gives a daemon to stop.
-    config.set_option("daemon.timeout", 30, scope="tutorial")
+    # Longer than the 30 s after which it kills a worker that does not end.
+    config.set_option("daemon.timeout", 45, scope="tutorial")
     # AiiDA warns of every RabbitMQ >= 3.8.15 because its consumer_timeout closes the
     # channel of a worker whose task runs for longer than 30 minutes. That timeout is
     # undefined here (rabbitmq.config), so the reason for the warning is gone.

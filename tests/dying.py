@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from aiida.engine import WorkChain, calcfunction, workfunction
@@ -66,6 +68,22 @@ class AskAndBePlayedEarly(AskAndDieAsking):
         super().look_again()
         if self.paused:
             self.loop.call_soon(self.play)
+
+
+async def never_end():
+    """Take being cancelled for nothing."""
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(600)
+
+
+class AskWhereNothingEnds(AskOne):
+    """Have its worker wait for ever for something else when it shall end."""
+
+    def put(self):
+        """Begin that, and ask."""
+        super().put()
+        self.loop.create_task(never_end())
 
 
 class AskAndDieAfter(AskOne):

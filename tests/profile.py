@@ -50,8 +50,8 @@ def have_profile() -> str:
     if PROFILE is not None:
         return load_profile(PROFILE).name
     verdi("presto", "--use-zeromq", "-p", "test", "--non-interactive")
-    # A busy machine needs more than the 2 s in which a daemon has to stop by default.
-    verdi("config", "set", "daemon.timeout", "30")
+    # Longer than the 30 s after which it kills a worker that does not end.
+    verdi("config", "set", "daemon.timeout", "45")
     reset_config()  # a test before this one may have read it without the profile
     return load_profile("test").name
 

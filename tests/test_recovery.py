@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,17 +28,20 @@ from tests.dying import (
     AskAfterAFailure,
     AskAndLoseBroker,
     AskBeforeLongFunction,
+    AskWhereNothingEnds,
     SayWhatCannotBeWritten,
     SubmitWithoutBroker,
 )
 from tests.faults import (
     all_workers_listen,
     hang_up,
+    kill,
     kill_worker,
     restart_daemon,
     restart_database,
     services,
     wait_for_services,
+    workers,
 )
 from tests.game import a_wrong_guess
 from tests.patience import wait_until
@@ -97,6 +101,15 @@ def test_a_kill_that_meets_a_dead_connection_can_be_repeated(
         kill_processes([node], timeout=30)
     wait_until(lambda: refresh() or node.is_terminated, "it ends")
     assert node.is_killed
+
+
+def test_a_worker_that_is_told_to_end_does(ask: Callable[..., WorkChainNode]) -> None:
+    """AiiDA would wait for all that it has cancelled, and what waits for the worker."""
+    node = ask(AskWhereNothingEnds, question=Question("Go?"))
+    kill(*workers(), by=signal.SIGTERM)
+    assert answer(node, "yes").accepted
+    wait_until(lambda: refresh() or node.is_terminated, "it ends")
+    assert node.is_finished_ok, node.exception
 
 
 def test_a_task_that_was_lost_is_made_anew(

@@ -78,8 +78,8 @@ def make_profile() -> None:
         shutil.rmtree(AIIDA, ignore_errors=True)
         AIIDA.mkdir(parents=True)
         verdi("presto", "--use-zeromq", "--profile-name", PROFILE, "--non-interactive")
-        # A busy laptop needs more than the 2 s that AiiDA gives a daemon to stop.
-        verdi("-p", PROFILE, "config", "set", "daemon.timeout", "30")
+        # Longer than the 30 s after which it kills a worker that does not end.
+        verdi("-p", PROFILE, "config", "set", "daemon.timeout", "45")
         PROFILE_IS_WHOLE.touch()
     made = json.loads((AIIDA / "config.json").read_text())["profiles"].get(PROFILE, {})
     kinds = [

@@ -32,6 +32,7 @@ from . import witness
 
 __all__ = [
     "BrokerLost",
+    "end_in_time",
     "end_worker",
     "hold",
     "in_thread",
@@ -43,7 +44,8 @@ __all__ = [
 _LOGGER = AIIDA_LOGGER.getChild("humanintheloop.lifeline")
 _ENDPOINT = "_router_endpoint"
 _LOOK_AGAIN_SECONDS = 0.5
-# An orderly end writes nothing that matters, and may wait for what is gone.
+# An orderly end writes nothing that matters. It may wait for what is gone, and for ever
+# where aiida-core 2.9 fails to close its connection to RabbitMQ.
 _END_SECONDS = 10
 
 # For any other beginning each process of a worker would create a task.
@@ -97,8 +99,17 @@ def _look(runner: Runner, broker: Any, communicator: Any) -> None:
 def end_worker(reason: str) -> None:
     """End this worker; the daemon starts another, and all tasks go to that."""
     _LOGGER.warning("this worker ends, for one to follow: %s", reason)
-    signal.alarm(_END_SECONDS)  # ends the worker by force
+    end_in_time()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def end_in_time() -> None:
+    """Have this worker, which was told to end, be ended by force if it does not.
+
+    Its daemon would do so after 30 s, in which nobody takes up what it had, and
+    `verdi daemon restart` may give up.
+    """
+    signal.alarm(_END_SECONDS)
 
 
 def is_away(error: Exception) -> bool:

@@ -24,7 +24,7 @@ from aiida.orm import QueryBuilder, WorkChainNode
 from plumpy.process_comms import MessageBuilder
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import backlog, database, ownership
+from . import backlog, database, lifeline, ownership
 from .connection import Connection
 from .custody import Custody
 from .database import DatabaseLost
@@ -56,6 +56,15 @@ def watch(runner: Runner) -> None:
 
 
 async def _watch() -> None:
+    """Look after the processes of this worker until it is told to end."""
+    try:
+        await _look_after_all()
+    except asyncio.CancelledError:
+        lifeline.end_in_time()
+        raise
+
+
+async def _look_after_all() -> None:
     """Look after the processes of this worker for as long as it lives."""
     clock = asyncio.get_running_loop().time
     # The worker before this one may have died before it had looked for lost tasks.

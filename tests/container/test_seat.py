@@ -59,7 +59,7 @@ def test_profile_uses_postgresql_and_rabbitmq(seat: Seat) -> None:
     assert config["default_profile"] == "tutorial"
     assert profile["storage"]["backend"] == "core.psql_dos"
     assert profile["process_control"]["backend"] == "core.rabbitmq"
-    assert profile["options"]["daemon.timeout"] == 30
+    assert profile["options"]["daemon.timeout"] == 45
     status = seat.run("verdi", "status")
     assert "RabbitMQ v4" in status
     assert "Daemon is running" in status

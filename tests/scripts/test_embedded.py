@@ -150,7 +150,7 @@ def test_the_profile_is_shown_and_kept(seat):
         assert part in shown
     config = seat.clone / ".tutorial" / "aiida" / ".aiida" / "config.json"
     profile = json.loads(config.read_text())["profiles"]["tutorial"]
-    assert profile["options"]["daemon.timeout"] == 30
+    assert profile["options"]["daemon.timeout"] == 45
 
 
 def test_the_walkthrough_reaches_its_end(seat):
