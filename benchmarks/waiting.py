@@ -45,11 +45,18 @@ JOBS = 4  # each holds a slot while its calculation wants one: fewer than 5 slot
 ROUNDS = 10
 SETTLED_SECONDS = 5
 IDLE_SECONDS = 2
+IDLE_CPU = 0.1  # of a core: looking after hundreds takes a bit of one
 CONTROL_LOGGER = AIIDA_LOGGER.getChild("process_control")
 RESTS_AFTER_SECONDS = 10
 RESTS_PER_SECOND = 20
 KILLED_TOGETHER = 100
 SAMPLE = 25
+BEGIN = time.perf_counter()
+
+
+def say(what: str) -> None:
+    """Tell whoever waits for minutes how far it is."""
+    print(f"[{time.perf_counter() - BEGIN:4.0f} s] {what}", file=sys.stderr, flush=True)
 
 
 def worker() -> psutil.Process:
@@ -117,7 +124,7 @@ def seconds_until_idle() -> float:
     spent = cpu()
     while time.perf_counter() < idle_since + IDLE_SECONDS:
         time.sleep(0.2)
-        if cpu() > spent + 0.05:
+        if cpu() > spent + IDLE_CPU * IDLE_SECONDS:
             idle_since, spent = time.perf_counter(), cpu()
     return idle_since - start
 
@@ -150,6 +157,7 @@ def main(count: int) -> None:
     restart()
     alone_after_restart = seconds_of_jobs(code, 1)
     before = rounds_of_jobs(code)
+    say(f"measured with none, {count} are submitted")
     # What a worker loads for the first one, it loads once.
     games = submit_games(1)
     restart()
@@ -158,9 +166,11 @@ def main(count: int) -> None:
 
     games += submit_games(count)
     grown = worker().memory_info().rss - memory
+    say("all ask")
     just_asked = rounds_of_jobs(code)
     time.sleep(SETTLED_SECONDS + RESTS_AFTER_SECONDS + count / RESTS_PER_SECOND)
     after = rounds_of_jobs(code)
+    say("measured with all, the daemon is restarted")
     rows.append(("memory of one that waits", f"{grown / count / 1e3:.0f} kB", ""))
 
     restart()
@@ -170,12 +180,14 @@ def main(count: int) -> None:
     rows.append(("restart, CPU for each of them", f"{spent / count * 1e3:.1f} ms", ""))
     rows.append(("memory for each of them", f"{grown / count / 1e3:.0f} kB", ""))
 
+    say("all are taken up, the daemon is restarted")
     restart()
     some = sorted(game.pk for game in games)[:: -(count // SAMPLE or 1)]
     reached = seconds_to_reach(some)
     text = f"restart until {len(some)} of them were reached, the last one first"
     rows.append((text, f"{reached:.1f} s", ""))
 
+    say("some were reached, the daemon is restarted")
     restart()
     meanwhile = seconds_of_jobs(code, 1)
     ratio = f"{meanwhile / alone_after_restart:.2f}"
@@ -184,6 +196,7 @@ def main(count: int) -> None:
     )
     rows.append((f"restart, one workflow, {count} wait", f"{meanwhile:.2f} s", ratio))
     seconds_until_idle()
+    say("one workflow went past them, all are killed")
     CONTROL_LOGGER.setLevel("WARNING")  # it has a line for each
     for first in range(0, len(games), KILLED_TOGETHER):
         kill_processes(games[first : first + KILLED_TOGETHER], timeout=60)
