@@ -25,6 +25,15 @@ def die_once(node):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def has_died(node):
+    """Return whether a worker has died of this workflow.
+
+    Before, whoever else writes an extra may undo that it did, or be undone.
+    """
+    look_anew()
+    return node.base.extras.get("died", False)
+
+
 class AskAndDie(AskOne):
     """Lose the worker between the question and the pause, once."""
 

@@ -48,7 +48,7 @@ from aiida_humanintheloop.picture import picture
 from aiida_humanintheloop.replay import replay
 from tests.asking import AskOne, AskTwoInTime, AskWithUnstored
 from tests.commands import hitl, hitl_program, verdi
-from tests.dying import AskAndDieAfter
+from tests.dying import AskAndDieAfter, has_died
 from tests.game import target_of
 from tests.patience import wait_until
 from tests.processes import ended, kill_unfinished, paused
@@ -264,7 +264,7 @@ def test_a_step_that_is_run_again_decides_once(daemon: None) -> None:
     node = submit(AskAndDieAfter, question=Dict(Question("Alive?").to_record()))
     wait_until(lambda: refresh() or history(node), "it asks")
     assert answer(node, "yes").outcome in ("accepted", "kept")
-    wait_until(lambda: refresh() or node.base.extras.get("died", False), "it dies")
+    wait_until(lambda: has_died(node), "it dies")
     with suppress(TimeoutError):  # as a person would, which has the broker look
         wait_for_question(node, 20)
     ended(node)

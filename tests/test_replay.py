@@ -247,14 +247,14 @@ def test_the_command_runs_it_again(asked: WorkChainNode) -> None:
 
 def test_it_survives_a_worker_that_dies(asked: WorkChainNode) -> None:
     """Between the question and the answer of the run before."""
-    from tests.dying import AskAndDie
+    from tests.dying import AskAndDie, has_died
 
     node = submit(AskAndDie, question=Dict(EVEN.to_record()))
     wait_until(lambda: refresh() or history(node), "it asks")
     assert answer(node, 2).outcome in ("accepted", "kept")
     again = replay(ended(node))
     assert again.base.extras.get("died", None) is None
-    wait_until(lambda: refresh() or again.base.extras.get("died", False), "it dies")
+    wait_until(lambda: has_died(again), "it dies")
     with suppress(TimeoutError):  # as a person would, which has the broker look
         wait_for_question(again, 20)
     ended(again)

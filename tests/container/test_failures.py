@@ -137,10 +137,10 @@ games = [submit(HumanLoopWorkChain) for _ in range(50)]
 print(*[game.pk for game in games if wait_for_question(game, 60)])
 """
 ANSWER = f"""{WRONG_GUESS}
-from aiida_humanintheloop.inbox import answer, open_questions
-pks = [each.pk for each in open_questions()]
-print([answer(pk, 101).outcome for pk in pks].count("refused"))
-print([answer(pk, wrong_guess(pk)).outcome for pk in pks].count("accepted"))
+from aiida_humanintheloop.inbox import answer, wait_for_question
+asking = [pk for pk in PKS if wait_for_question(pk, 60)]  # it may have been between two
+print([answer(pk, 101).outcome for pk in asking].count("refused"))
+print([answer(pk, wrong_guess(pk)).outcome for pk in asking].count("accepted"))
 """
 SET_ANSWERS = f"""{WRONG_GUESS}
 for pk in PKS:
@@ -152,9 +152,14 @@ print(*[len([each for each in history(pk) if each.answer]) for pk in PKS])
 """
 
 
+def pks_are(pks: list[str]) -> str:
+    """Return the line that those programs begin with."""
+    return f"PKS = [{', '.join(pks)}]"
+
+
 def see_verdi_controls(seat: Seat, pks: list[str]) -> None:
     """See that `verdi process` knows and pauses each, and plays it with an answer."""
-    these = f"PKS = [{', '.join(pks)}]"
+    these = pks_are(pks)
     before = seat.python(these + COUNT_ANSWERS).split()
     listed = seat.run("verdi", "process", "list", "--raw", "--paused", "-P", "pk")
     assert set(listed.split()) == set(pks)
@@ -180,7 +185,7 @@ def test_whoever_waited_in_a_killed_container_goes_on_waiting(new_seat: Seat) ->
     see_verdi_controls(seat, pks)
     docker("kill", "--signal", "KILL", seat.container)
     seat.up()
-    assert seat.python(ANSWER) == "50\n50"
+    assert seat.python(pks_are(pks) + ANSWER) == "50\n50"
     see_verdi_controls(seat, pks)
     assert seat.run("verdi", "process", "kill", *pks).count("processed.") == len(pks)
     killed = seat.run("verdi", "process", "list", "--raw", "-S", "killed", "-P", "pk")
