@@ -108,8 +108,7 @@ def test_a_worker_that_is_told_to_end_does(ask: Callable[..., WorkChainNode]) ->
     node = ask(AskWhereNothingEnds, question=Question("Go?"))
     kill(*workers(), by=signal.SIGTERM)
     assert answer(node, "yes").accepted
-    wait_until(lambda: refresh() or node.is_terminated, "it ends")
-    assert node.is_finished_ok, node.exception
+    ended(node)
 
 
 def test_a_task_that_was_lost_is_made_anew(
